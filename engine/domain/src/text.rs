@@ -1,0 +1,60 @@
+//! Text that came from outside, with its limits already checked.
+
+use crate::limits::{NAME_BYTES_MAX, PREVIEW_CHARS, TEXT_BYTES_MAX, WORD_BYTES_MAX};
+use crate::reply::Refusal;
+
+/// A message, note or canned text: not empty, at most [`TEXT_BYTES_MAX`], line breaks allowed.
+///
+/// # Errors
+/// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
+pub fn check_text(text: &str) -> Result<(), Refusal> {
+    check(text, TEXT_BYTES_MAX, "text")
+}
+
+/// The name of a person or thing: one line, at most [`NAME_BYTES_MAX`].
+///
+/// # Errors
+/// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
+pub fn check_name(name: &str) -> Result<(), Refusal> {
+    check(name, NAME_BYTES_MAX, "name")?;
+    if name.chars().any(char::is_control) {
+        return Err(Refusal::Invalid("name"));
+    }
+    Ok(())
+}
+
+/// A tag, keyword or key: no white space, at most [`WORD_BYTES_MAX`].
+///
+/// # Errors
+/// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
+pub fn check_word(word: &str, field: &'static str) -> Result<(), Refusal> {
+    check(word, WORD_BYTES_MAX, field)?;
+    if word.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Refusal::Invalid(field));
+    }
+    Ok(())
+}
+
+fn check(text: &str, bytes_max: usize, field: &'static str) -> Result<(), Refusal> {
+    if text.len() > bytes_max {
+        return Err(Refusal::TooLarge { max: bytes_max as u64 });
+    }
+    if text.trim().is_empty() {
+        return Err(Refusal::Invalid(field));
+    }
+    Ok(())
+}
+
+/// The start of a message as a list row shows it: one line, at most [`PREVIEW_CHARS`] characters.
+#[must_use]
+pub fn preview(text: &str) -> String {
+    let mut out = String::with_capacity(PREVIEW_CHARS);
+    for (count, c) in text.chars().enumerate() {
+        if count == PREVIEW_CHARS {
+            out.push('…');
+            break;
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}
