@@ -173,10 +173,10 @@ fn read(state: &Conversation, seq: u64, context: &Context<'_>) -> Decision {
 }
 
 fn claim(state: &Conversation, picked: Option<(QueueId, u8)>, context: &Context<'_>) -> Decision {
-    if let Some((queue, missed)) = picked {
-        if state.life.phase != Phase::Waiting || state.queue() != queue {
-            return pick_missed(queue, missed);
-        }
+    if let Some((queue, missed)) = picked
+        && (state.life.phase != Phase::Waiting || state.queue() != queue)
+    {
+        return pick_missed(queue, missed);
     }
     let agent = state.agent(context)?;
     match state.life.phase {

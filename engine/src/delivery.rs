@@ -1,0 +1,86 @@
+//! What leaves the engine for sessions.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use jono_domain::account::Audience;
+use jono_domain::id::ConversationId;
+use jono_domain::notice::Notice;
+use jono_domain::reply::Reply;
+
+use crate::request::Answer;
+
+/// Names a session of some gateway process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionRef {
+    /// The gateway, as [`crate::Engine::attach_gateway`] numbered it.
+    pub gateway: u32,
+    /// The gateway's own number for the session.
+    pub session: u64,
+}
+
+/// One thing for one session. Deliveries to a session arrive in the order in which they were made.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// The answer to a request of the session.
+    Answer {
+        /// The number that the session gave the request.
+        request: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A notice; the same `Arc` goes to every session that is told.
+    Notice(Arc<Shared<Notice>>),
+    /// The session follows a conversation that it did not ask for: one it was given, or that another
+    /// session of the same account began. Its events after `from_seq` come next.
+    Following {
+        /// Which.
+        conversation: ConversationId,
+        /// The state as it is.
+        state: Box<Reply>,
+        /// As which audience.
+        audience: Audience,
+        /// See [`crate::request::Outcome::Following`].
+        from_seq: u64,
+    },
+    /// The session no longer follows that conversation: it may not see it any more.
+    Unfollowed(ConversationId),
+}
+
+/// Takes deliveries to a gateway's sessions. Called on the engine's threads: it must not block.
+pub trait Deliver: Send + Sync + 'static {
+    /// In order, for each session.
+    fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
+}
+
+/// A value that goes to many receivers, with room for what they make of it: each audience's encoding
+/// is made once, by whoever needs it first, and shared.
+pub struct Shared<T> {
+    /// The value.
+    pub value: T,
+    encoded: [OnceLock<Box<dyn Any + Send + Sync>>; 2],
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T> Shared<T> {
+    /// Wraps a value.
+    pub fn new(value: T) -> Arc<Self> {
+        Arc::new(Self { value, encoded: [OnceLock::new(), OnceLock::new()] })
+    }
+
+    /// What the audience gets: made at the first call, cloned afterwards. All callers of one process
+    /// use the same type `E`.
+    pub fn encoded<E: Any + Clone + Send + Sync>(&self, audience: Audience, make: impl Fn(&T) -> E) -> E {
+        let slot = match audience {
+            Audience::Customer => &self.encoded[0],
+            Audience::Agent => &self.encoded[1],
+        };
+        let encoded = slot.get_or_init(|| Box::new(make(&self.value)));
+        encoded.downcast_ref::<E>().cloned().unwrap_or_else(|| make(&self.value))
+    }
+}

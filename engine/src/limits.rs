@@ -1,0 +1,1 @@
+//! Limits of the engine, each with its reason.

@@ -1,0 +1,176 @@
+//! The embedded store: fjall in a directory, with threads of its own, since its calls block.
+//!
+//! Here is the handle: it checks, queues and waits, and never touches the disk. In reading order:
+//! [`open`] (directory, format, start check), [`tables`] (fjall), [`keys`] (bytes of the keys),
+//! [`writer`] (the thread that commits), [`group`] (what is committed together), [`heads`] (what the
+//! writer remembers), [`reader`] (what the reader threads do), [`damage`] (the quarantine).
+
+mod damage;
+mod group;
+mod heads;
+mod keys;
+mod open;
+mod reader;
+mod tables;
+mod threads;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use tokio::sync::oneshot;
+
+pub use open::OpenError;
+
+use crate::{Batch, CommitError, Durability, EntityKey, Epoch, Loaded, LogRange, ReadError, ShardId, Store, limits};
+use damage::Damage;
+use reader::Reader;
+use threads::Threads;
+use writer::Command;
+
+/// Records in a directory of this machine.
+///
+/// What an acknowledged commit survives, by [`Durability`]:
+///
+/// | | killed process | power cut |
+/// |---|---|---|
+/// | `Disk` | yes | yes |
+/// | `Second` | yes: it has reached the operating system | but for the last second |
+/// | `Memory` | no: it may be in a buffer of this process; an orderly [`close`](Store::close) writes it | no |
+///
+/// At every level what is found again is a prefix of what was committed, batches whole. At `Second`
+/// a new epoch and a new constant are synced at once.
+///
+/// A commit is under way when [`commit`](Store::commit) returns: dropping its future only means not
+/// to hear of it. After an error of the disk every commit answers [`CommitError::Unavailable`] until
+/// the directory is opened anew; reads go on.
+///
+/// Dropping the store waits for its threads, as `close` does, but blocks meanwhile.
+#[derive(Debug)]
+pub struct FjallStore {
+    threads: Threads,
+    damage: Arc<Damage>,
+    durability: Durability,
+}
+
+impl FjallStore {
+    /// Opens the directory, creating it if need be. Blocks: for as long as fjall reads its journal
+    /// (at most 128 MiB), and the start check reads the live entities.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open(dir: &Path, durability: Durability) -> Result<Self, OpenError> {
+        let lock = open::lock(dir)?;
+        let tables = open::tables(dir)?;
+        let damage = Arc::new(Damage::default());
+        open::check(&tables, &damage)?;
+        let threads = Threads::start(&tables, &damage, durability, lock)?;
+        Ok(Self { threads, damage, durability })
+    }
+
+    /// Entities whose records do not read, as the start check and later reads found out. Loading one
+    /// answers [`ReadError::Corrupt`]; [`load_live`](Store::load_live) leaves it out.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<EntityKey> {
+        self.damage.list()
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Reader<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, ReadError>> {
+        let (answer, outcome) = oneshot::channel();
+        let job = Box::new(move |reader: Reader<'_>| {
+            // Nobody may be waiting any more.
+            let _ = answer.send(read(reader));
+        });
+        match self.threads.send_read(job) {
+            // The job is dropped unanswered when reading panics, which fjall may do on damaged files.
+            Ok(()) => async move { outcome.await.unwrap_or_else(|_| Err(ReadError::Corrupt("reading panicked".into()))) }.boxed(),
+            Err(why) => ready(Err(ReadError::Unavailable(why.into()))).boxed(),
+        }
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Command,
+    ) -> BoxFuture<'static, Result<T, CommitError>> {
+        let (answer, outcome) = oneshot::channel();
+        match self.threads.send_command(command(answer)) {
+            Ok(()) => {
+                async move { outcome.await.unwrap_or_else(|_| Err(CommitError::Unknown("the writer is gone".into()))) }.boxed()
+            }
+            Err(why) => ready(Err(CommitError::Unavailable(why.into()))).boxed(),
+        }
+    }
+}
+
+impl Store for FjallStore {
+    fn acquire(&self, shard: ShardId) -> BoxFuture<'static, Result<Epoch, CommitError>> {
+        self.write(|answer| Command::Acquire { shard, answer })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<(), CommitError>> {
+        if let Err(refusal) = limits::check(&batch) {
+            return ready(Err(refusal)).boxed();
+        }
+        let bytes = limits::batch_bytes(&batch);
+        self.write(|answer| Command::Commit { batch, bytes, answer })
+    }
+
+    fn load(&self, shard: ShardId, entity: EntityKey) -> BoxFuture<'static, Result<Loaded, ReadError>> {
+        self.read(move |reader| reader.load(shard, &entity))
+    }
+
+    fn load_live(
+        &self,
+        shard: ShardId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(EntityKey, Loaded)>, ReadError>> {
+        let limit = limit.min(limits::PAGE_MAX);
+        self.read(move |reader| reader.load_live(shard, after.as_ref(), limit))
+    }
+
+    fn read_log(
+        &self,
+        shard: ShardId,
+        entity: EntityKey,
+        range: LogRange,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(u64, Bytes)>, ReadError>> {
+        let limit = limit.min(limits::PAGE_MAX);
+        self.read(move |reader| reader.read_log(shard, &entity, range, limit))
+    }
+
+    fn scan(
+        &self,
+        prefix: Bytes,
+        after: Option<Bytes>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<(Bytes, Bytes)>, ReadError>> {
+        let limit = limit.min(limits::PAGE_MAX);
+        self.read(move |reader| reader.scan(&prefix, after.as_deref(), limit))
+    }
+
+    fn forget_answers(&self, before_ms: u64, limit: usize) -> BoxFuture<'static, Result<usize, CommitError>> {
+        let limit = limit.min(limits::PAGE_MAX);
+        self.write(|answer| Command::Forget { before_ms, limit, answer })
+    }
+
+    fn constant(&self, name: &'static str, default: Bytes) -> BoxFuture<'static, Result<Bytes, CommitError>> {
+        self.write(|answer| Command::Constant { name, default, answer })
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.threads.close()
+    }
+}

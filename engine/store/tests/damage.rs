@@ -1,0 +1,195 @@
+//! Damaged records: they are noticed, reported, and never delivered.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use jono_store::{
+    Answer, Batch, CommitError, Durability, FjallStore, IndexChange, LogRange, OpenError, ReadError, ShardId, Store, Write,
+    contract,
+};
+use tempfile::TempDir;
+
+const SHARD: ShardId = ShardId(1);
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Two live entities and one that is not, each with a snapshot, two records behind it, an answer and
+/// a list entry.
+fn filled() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        let epoch = store.acquire(SHARD).await.unwrap();
+        for name in ["hurt", "idle", "well"] {
+            let key = Bytes::copy_from_slice(name.as_bytes());
+            let first = Write {
+                snapshot: Some(Bytes::from_static(b"state")),
+                live: Some(name != "idle"),
+                answers: vec![Answer { key: key.clone(), at_ms: 1, value: key.clone() }],
+                index: vec![IndexChange::Put { key, value: Bytes::new() }],
+                ..contract::write(name, 0, &["a", "b"])
+            };
+            let writes = vec![first, contract::write(name, 2, &["c", "d"])];
+            store.commit(Batch { shard: SHARD, epoch, writes }).await.unwrap();
+        }
+        store.close().await;
+    });
+    dir
+}
+
+/// Changes the tables behind the store's back.
+fn tamper(dir: &Path, table: &str, change: impl FnOnce(&Keyspace)) {
+    let db = Database::builder(dir.join("records")).open().unwrap();
+    let table = db.keyspace(table, KeyspaceCreateOptions::default).unwrap();
+    change(&table);
+    db.persist(PersistMode::SyncAll).unwrap();
+}
+
+/// The n-th key of a table that contains the entity's name.
+fn key_of(table: &Keyspace, name: &str, n: usize) -> Vec<u8> {
+    let is_of = |key: &[u8]| key.windows(name.len()).any(|part| part == name.as_bytes());
+    let mut keys = table.iter().map(|entry| entry.key().unwrap()).filter(|key| is_of(key));
+    keys.nth(n).unwrap().to_vec()
+}
+
+fn flip(table: &Keyspace, name: &str, n: usize) {
+    let key = key_of(table, name, n);
+    let mut sealed = table.get(&key).unwrap().unwrap().to_vec();
+    *sealed.last_mut().unwrap() ^= 0x10;
+    table.insert(key, sealed).unwrap();
+}
+
+fn assert_corrupt<T: std::fmt::Debug>(found: Result<T, ReadError>) {
+    assert!(matches!(found, Err(ReadError::Corrupt(_))), "{found:?}");
+}
+
+/// "hurt" is damaged, and all else is as it was.
+async fn assert_quarantined(store: &FjallStore, at_start: bool) {
+    if at_start {
+        assert_eq!(store.damaged(), [contract::entity("hurt")]);
+    }
+    assert_corrupt(store.load(SHARD, contract::entity("hurt")).await);
+    assert_eq!(store.damaged(), [contract::entity("hurt")]);
+    assert_corrupt(store.read_log(SHARD, contract::entity("hurt"), LogRange::After(0), 9).await);
+    let live = store.load_live(SHARD, None, 1).await.unwrap();
+    assert_eq!(live.len(), 1, "the damaged one does not shorten the page");
+    assert_eq!((&live[0].0, live[0].1.seq), (&contract::entity("well"), 4));
+    assert_eq!(store.load(SHARD, contract::entity("idle")).await.unwrap().tail.len(), 2);
+    let epoch = store.acquire(SHARD).await.unwrap();
+    let write = |name| Batch { shard: SHARD, epoch, writes: vec![contract::write(name, 4, &["e"])] };
+    let refusal = store.commit(write("hurt")).await;
+    assert!(matches!(refusal, Err(CommitError::Unavailable(_))), "{refusal:?}");
+    assert_eq!(store.commit(write("well")).await, Ok(()));
+}
+
+#[test]
+fn damage_of_an_entity_is_found_at_start_and_stays_with_it() {
+    let damages: [(&str, fn(&Keyspace)); 8] = [
+        ("log", |table| flip(table, "hurt", 2)),
+        ("log", |table| flip(table, "hurt", 3)),
+        ("log", |table| table.remove(key_of(table, "hurt", 2)).unwrap()),
+        ("log", |table| table.remove(key_of(table, "hurt", 3)).unwrap()),
+        ("log", |table| {
+            // A sound record of the same log in the place of another one.
+            let sealed = table.get(key_of(table, "hurt", 2)).unwrap().unwrap();
+            table.insert(key_of(table, "hurt", 3), sealed).unwrap();
+        }),
+        ("heads", |table| flip(table, "hurt", 0)),
+        ("heads", |table| table.remove(key_of(table, "hurt", 0)).unwrap()),
+        ("snapshots", |table| flip(table, "hurt", 0)),
+    ];
+    for (n, (table, damage)) in damages.into_iter().enumerate() {
+        let dir = filled();
+        tamper(dir.path(), table, damage);
+        block_on(async {
+            println!("damage {n} of {table}");
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            assert_quarantined(&store, true).await;
+        });
+    }
+}
+
+#[test]
+fn damage_that_the_start_does_not_look_for_is_found_by_the_read() {
+    for (table, n) in [("answers", 0), ("live", 0)] {
+        let dir = filled();
+        tamper(dir.path(), table, |table| flip(table, "hurt", n));
+        block_on(async {
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            assert_quarantined(&store, table == "live").await;
+        });
+    }
+    // A record before the snapshot: the entity works, but its history does not read.
+    let dir = filled();
+    tamper(dir.path(), "log", |table| flip(table, "hurt", 0));
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        let entity = || contract::entity("hurt");
+        assert_eq!(store.load(SHARD, entity()).await.unwrap().seq, 4);
+        assert_corrupt(store.read_log(SHARD, entity(), LogRange::After(0), 9).await);
+        assert_eq!(store.read_log(SHARD, entity(), LogRange::After(1), 9).await.unwrap().len(), 3);
+    });
+}
+
+#[test]
+fn an_entity_that_is_not_live_is_checked_when_it_is_loaded() {
+    let dir = filled();
+    tamper(dir.path(), "log", |table| flip(table, "idle", 3));
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        assert_eq!(store.damaged(), []);
+        assert_corrupt(store.load(SHARD, contract::entity("idle")).await);
+        assert_eq!(store.damaged(), [contract::entity("idle")]);
+    });
+}
+
+#[test]
+fn a_damaged_list_entry_is_not_delivered() {
+    let dir = filled();
+    tamper(dir.path(), "index", |table| flip(table, "hurt", 0));
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        assert_corrupt(store.scan(Bytes::new(), None, 9).await);
+        assert_eq!(store.scan(Bytes::from_static(b"w"), None, 9).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn another_format_is_refused_and_a_damaged_one_too() {
+    let dir = filled();
+    tamper(dir.path(), "meta", |table| flip(table, "f", 0));
+    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+    tamper(dir.path(), "meta", |table| {
+        // Format 2, as a later program would have sealed it.
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&[1, 8, 1, 0, 0, 0]);
+        sum.update(b"f\0\0\0\x02");
+        let sealed = [&[1], &sum.finalize().to_le_bytes()[..], &[0, 0, 0, 2]].concat();
+        table.insert("f", sealed).unwrap();
+    });
+    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
+    assert!(matches!(error, OpenError::Version { found: 2, known: 1 }), "{error}");
+}
+
+/// A byte flipped in fjall's own journal: the store does not open, rather than deliver it.
+#[test]
+fn a_damaged_journal_is_not_replayed() {
+    let dir = filled();
+    let records = dir.path().join("records");
+    let is_journal = |path: &Path| path.extension().is_some_and(|ext| ext == "jnl");
+    let mut files = fs::read_dir(&records).unwrap().map(|entry| entry.unwrap().path());
+    let journal = files.find(|path| is_journal(path)).unwrap();
+    let mut bytes = fs::read(&journal).unwrap();
+    let state = bytes.windows(5).position(|part| part == b"state").unwrap();
+    bytes[state] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}
