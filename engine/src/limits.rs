@@ -1,1 +1,42 @@
 //! Limits of the engine, each with its reason.
+
+/// Requests from outside that may wait for one arbiter. More is answered `busy`: at 50 000 requests a second this
+/// is a third of a second, and nobody is served better by a longer line.
+pub const INBOX_MAX: usize = 16 * 1024;
+/// Requests from outside that may wait for one entity: a hot conversation must not hold up the others.
+pub const ENTITY_INBOX_MAX: u32 = 1024;
+/// Requests that may wait while an entity is loaded.
+pub const LOADING_MAX: usize = ENTITY_INBOX_MAX as usize;
+/// Letters that an arbiter takes in one go, before others have their turn.
+pub const LETTERS_PER_TURN: usize = 256;
+/// Writes in one commit of a shard: on Redis a script of 64 holds the server for 0.1 ms; the embedded
+/// store groups the shards' commits itself.
+pub const WRITES_PER_COMMIT_MAX: usize = 64;
+/// Log records after which a snapshot is written again, so that loading reads at most so many.
+pub const EVENTS_PER_SNAPSHOT: u32 = 16;
+/// Live entities read in one go at start.
+pub const RECOVERY_PAGE: usize = 512;
+/// An entity that nothing needs is unloaded after this time.
+pub const IDLE_MS: u64 = 60_000;
+/// An entity that does not exist (a guessed id) is unloaded sooner.
+pub const IDLE_UNKNOWN_MS: u64 = 1_000;
+/// Notices kept for a session that is catching up; one that falls behind further must follow again.
+pub const CATCH_UP_NOTICES_MAX: usize = 1024;
+/// What a client is told to wait before it repeats a request that was not served.
+pub const RETRY_AFTER_MS: u64 = 500;
+/// What it is told when the entity is quarantined.
+pub const RETRY_QUARANTINED_MS: u64 = 60_000;
+/// Panics of one entity within [`PANIC_WINDOW_MS`] after which it is quarantined.
+pub const PANICS_MAX: usize = 3;
+/// See [`PANICS_MAX`].
+pub const PANIC_WINDOW_MS: u64 = 60 * 60 * 1000;
+/// How often old answers are removed, and how many at a time.
+pub const FORGET_EVERY_MS: u64 = 10 * 60 * 1000;
+/// See [`FORGET_EVERY_MS`].
+pub const FORGET_AT_ONCE: usize = 10_000;
+/// Conversations whose logs one call of a search reads; the cursor goes on behind them.
+pub const SEARCH_READS_MAX: usize = 500;
+/// Log records read at once.
+pub const LOG_PAGE: usize = 500;
+/// Queues that one list call looks at.
+pub const LIST_QUEUES_MAX: usize = 1_000;

@@ -90,7 +90,8 @@ async fn assert_quarantined(store: &FjallStore, at_start: bool) {
 
 #[test]
 fn damage_of_an_entity_is_found_at_start_and_stays_with_it() {
-    let damages: [(&str, fn(&Keyspace)); 8] = [
+    type Damage = (&'static str, fn(&Keyspace));
+    let damages: [Damage; 9] = [
         ("log", |table| flip(table, "hurt", 2)),
         ("log", |table| flip(table, "hurt", 3)),
         ("log", |table| table.remove(key_of(table, "hurt", 2)).unwrap()),
@@ -99,6 +100,13 @@ fn damage_of_an_entity_is_found_at_start_and_stays_with_it() {
             // A sound record of the same log in the place of another one.
             let sealed = table.get(key_of(table, "hurt", 2)).unwrap().unwrap();
             table.insert(key_of(table, "hurt", 3), sealed).unwrap();
+        }),
+        ("log", |table| {
+            // The log goes on behind its head.
+            let mut key = key_of(table, "hurt", 3);
+            let sealed = table.get(&key).unwrap().unwrap();
+            *key.last_mut().unwrap() += 1;
+            table.insert(key, sealed).unwrap();
         }),
         ("heads", |table| flip(table, "hurt", 0)),
         ("heads", |table| table.remove(key_of(table, "hurt", 0)).unwrap()),

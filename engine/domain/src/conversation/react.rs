@@ -30,7 +30,7 @@ pub(super) fn react(state: &Conversation, id: ConversationId, event: &Event) -> 
         Event::AnnouncementAsked(to) => match to {
             Address::Queue(queue) => vec![announce(state, id, *queue)],
             Address::Agent(agent) => vec![tell_agent(state, id, *agent)],
-            Address::Customer(_) => vec![tell_customer(state, id)],
+            Address::Customer(_) => tell_customer(state, id).into_iter().collect(),
             Address::Organisation(_) | Address::Conversation(_) => Vec::new(),
         },
     }
@@ -38,7 +38,8 @@ pub(super) fn react(state: &Conversation, id: ConversationId, event: &Event) -> 
 
 /// Everything that others should know about an open conversation.
 pub(super) fn announce_all(state: &Conversation, id: ConversationId) -> Vec<Effect> {
-    let mut effects = vec![announce(state, id, state.queue()), tell_customer(state, id)];
+    let mut effects = vec![announce(state, id, state.queue())];
+    effects.extend(tell_customer(state, id));
     effects.extend(state.life.holder().map(|holder| tell_agent(state, id, holder)));
     effects
 }
@@ -47,7 +48,7 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
     let notice = Notice::Entry { conversation: id, entry: Arc::new(entry.clone()), deadlines: state.life.deadlines() };
     let mut effects = vec![Effect::Publish(None, notice)];
     match &entry.body {
-        Body::Started { .. } => effects.push(tell_customer(state, id)),
+        Body::Started { .. } => effects.extend(tell_customer(state, id)),
         Body::Claimed { agent, .. } => effects.push(tell_agent(state, id, *agent)),
         Body::Assigned { from, to, .. } => {
             effects.extend(from.map(|from| tell_agent(state, id, from)));
@@ -60,7 +61,7 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
             effects.push(Effect::RecheckFollowers);
         }
         Body::Closed { holder, .. } => {
-            effects.push(tell_customer(state, id));
+            effects.extend(tell_customer(state, id));
             effects.extend(holder.map(|holder| tell_agent(state, id, holder)));
         }
         Body::Queued { .. }
@@ -91,9 +92,11 @@ fn tell_agent(state: &Conversation, id: ConversationId, agent: AgentId) -> Effec
     Effect::Tell(Order::Agent(agent, Box::new(agent::Command::Hold { conversation: id, held })))
 }
 
-fn tell_customer(state: &Conversation, id: ConversationId) -> Effect {
+fn tell_customer(state: &Conversation, id: ConversationId) -> Option<Effect> {
+    let about = state.about?;
     let open = !matches!(state.life.phase, Phase::Closed { .. });
-    Effect::Tell(Order::Customer(state.customer(), Box::new(customer::Command::Announce { conversation: id, open })))
+    let command = customer::Command::Announce { organisation: about.organisation, conversation: id, open };
+    Some(Effect::Tell(Order::Customer(about.customer, Box::new(command))))
 }
 
 fn deadline(state: &Conversation, id: ConversationId, warning: Option<crate::notice::Warning>) -> Effect {

@@ -32,6 +32,8 @@ pub enum Command {
     },
     /// *Internal*: a conversation says that it is open, or over.
     Announce {
+        /// Whose customer this is.
+        organisation: OrganisationId,
         /// Which.
         conversation: ConversationId,
         /// Not ended.
@@ -153,10 +155,9 @@ impl Machine for Customer {
     fn decide(&self, id: CustomerId, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Refusal> {
         Ok(match command {
             Command::Start { conversation, queue, start } => self.start(id, *conversation, *queue, start, context)?,
-            Command::Announce { conversation, open } if self.is_open_known(*conversation, *open) => Vec::new(),
-            Command::Announce { conversation, open } => {
-                let known = context.organisation.filter(|_| self.organisation.is_none());
-                let known = known.map(|organisation| Event::Known(organisation.id));
+            Command::Announce { conversation, open, .. } if self.is_open_known(*conversation, *open) => Vec::new(),
+            Command::Announce { organisation, conversation, open } => {
+                let known = self.organisation.is_none().then_some(Event::Known(*organisation));
                 known.into_iter().chain([Event::Announced(*conversation, *open)]).collect()
             }
             Command::Block { duration_ms, by } => {

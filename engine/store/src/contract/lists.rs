@@ -43,6 +43,13 @@ pub async fn a_repeated_answer_replaces_the_old_one(store: &impl Store) {
     assert_eq!(store.forget_answers(2500, 9).await, Ok(0));
     assert_eq!(store.forget_answers(3001, 9).await, Ok(1));
     assert_eq!(load(store, "e").await.answers, []);
+    // Clocks go back: what was given at another moment before neither counts nor uses up the limit.
+    give(vec![answer("k", 5000, "ahead")]).await;
+    give(vec![answer("k", 4000, "back")]).await;
+    assert_eq!(store.forget_answers(4001, 9).await, Ok(1));
+    give(vec![answer("l", 6000, "next")]).await;
+    assert_eq!(store.forget_answers(7000, 1).await, Ok(1));
+    assert_eq!(load(store, "e").await.answers, []);
 }
 
 /// Lists are ordered bytewise, read page by page, and end with their prefix.

@@ -107,7 +107,7 @@ pub(super) fn check(view: &View<'_>, shard: ShardId, entity: &EntityKey) -> Resu
     let owned = keys::owned(shard, entity);
     let last = view.last_key(Space::Log, keys::log(&owned, 0), keys::log(&owned, u64::MAX))?;
     let last = last.and_then(|key| keys::seq_of(&key)).unwrap_or(0);
-    if false {
+    if last != end {
         return Err(ReadError::Corrupt(format!("the log ends at {last}, the head says {end}")));
     }
     let included = snapshot(view, shard, entity, end)?.map_or(0, |(seq, _)| seq);

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 use super::damage::Damage;
 use super::group::{Group, Known, unreadable};
 use super::keys;
-use super::tables::Tables;
+use super::reader::split_number;
+use super::tables::{Tables, View};
 use crate::record::Space;
 use crate::{Batch, CommitError, Durability, Epoch, ShardId};
 
@@ -174,10 +175,7 @@ impl Writer {
             if at_ms >= before_ms || gone >= limit {
                 break;
             }
-            // What does not read is not kept any longer either: its entity is reported when loaded.
-            let current = view.get(Space::Answer, place).ok().flatten();
-            let current = current.as_ref().and_then(super::reader::split_number);
-            if current.is_none_or(|(stored_ms, _)| stored_ms == at_ms) {
+            if is_current(&view, place, at_ms) {
                 self.group.delete(Space::Answer, place.to_vec());
                 gone += 1;
             }
@@ -241,5 +239,16 @@ impl Writer {
             tracing::error!(%error, "the sync failed, and the store acknowledges nothing until reopened");
             self.failed = Some(error.to_string());
         }
+    }
+}
+
+/// Whether the answer at this place was given at this moment; if not, it was given again at another,
+/// or is gone. One that does not read counts: it is not kept any longer either, and its entity is
+/// reported when it is loaded.
+fn is_current(view: &View<'_>, place: &[u8], at_ms: u64) -> bool {
+    match view.get(Space::Answer, place) {
+        Ok(None) => false,
+        Ok(Some(payload)) => split_number(&payload).is_none_or(|(stored_ms, _)| stored_ms == at_ms),
+        Err(_) => true,
     }
 }

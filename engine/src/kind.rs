@@ -1,0 +1,114 @@
+//! The five machines as entities: their addresses, their place in the store, their shards.
+
+use bytes::Bytes;
+use jono_domain::agent::Agent;
+use jono_domain::conversation::Conversation;
+use jono_domain::customer::Customer;
+use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId, QueueId};
+use jono_domain::message::{Address, Order};
+use jono_domain::organisation::Organisation;
+use jono_domain::queue::Queue;
+use jono_domain::Machine;
+use jono_store::{EntityKey, ShardId};
+
+/// A machine that the engine can run.
+pub(crate) trait Kind: Machine {
+    /// The first byte of its key in the store. Organisations come first: the others need their settings.
+    const KIND: u8;
+
+    fn address(id: Self::Id) -> Address;
+
+    fn id(address: Address) -> Option<Self::Id>;
+
+    /// The command inside an order for this kind.
+    fn command(order: Order) -> Option<Self::Command>;
+
+    /// The settings that every process should use, where the machine has them.
+    fn settings(&self) -> Option<&Organisation> {
+        None
+    }
+}
+
+macro_rules! kind {
+    ($machine:ty, $id:ty, $variant:ident, $kind:literal $(, $settings:item)?) => {
+        impl Kind for $machine {
+            const KIND: u8 = $kind;
+
+            fn address(id: $id) -> Address {
+                Address::$variant(id)
+            }
+
+            fn id(address: Address) -> Option<$id> {
+                if let Address::$variant(id) = address { Some(id) } else { None }
+            }
+
+            fn command(order: Order) -> Option<Self::Command> {
+                if let Order::$variant(_, command) = order { Some(*command) } else { None }
+            }
+
+            $($settings)?
+        }
+    };
+}
+
+kind!(
+    Organisation,
+    OrganisationId,
+    Organisation,
+    1,
+    fn settings(&self) -> Option<&Organisation> {
+        Some(self)
+    }
+);
+kind!(Queue, QueueId, Queue, 2);
+kind!(Agent, AgentId, Agent, 3);
+kind!(Customer, CustomerId, Customer, 4);
+kind!(Conversation, ConversationId, Conversation, 5);
+
+/// The key of an entity in the store: its kind and its id.
+pub(crate) fn key_of(address: Address) -> EntityKey {
+    let (kind, bits) = parts(address);
+    let mut key = [0u8; 17];
+    key[0] = kind;
+    key[1..].copy_from_slice(&bits.to_be_bytes());
+    EntityKey(Bytes::copy_from_slice(&key))
+}
+
+/// The entity behind a key, if this Jono knows the kind.
+pub(crate) fn address_of(key: &EntityKey) -> Option<Address> {
+    let (kind, id) = key.0.split_first()?;
+    let bits = u128::from_be_bytes(id.try_into().ok()?);
+    Some(match *kind {
+        Organisation::KIND => Address::Organisation(OrganisationId::from_bits(bits)),
+        Queue::KIND => Address::Queue(QueueId::from_bits(bits)),
+        Agent::KIND => Address::Agent(AgentId::from_bits(bits)),
+        Customer::KIND => Address::Customer(CustomerId::from_bits(bits)),
+        Conversation::KIND => Address::Conversation(ConversationId::from_bits(bits)),
+        _ => return None,
+    })
+}
+
+/// The last key that an organisation can have: the other kinds come behind it.
+pub(crate) fn last_organisation_key() -> EntityKey {
+    key_of(Address::Organisation(OrganisationId::from_bits(u128::MAX)))
+}
+
+fn parts(address: Address) -> (u8, u128) {
+    match address {
+        Address::Organisation(id) => (Organisation::KIND, id.bits()),
+        Address::Queue(id) => (Queue::KIND, id.bits()),
+        Address::Agent(id) => (Agent::KIND, id.bits()),
+        Address::Customer(id) => (Customer::KIND, id.bits()),
+        Address::Conversation(id) => (Conversation::KIND, id.bits()),
+    }
+}
+
+/// The shard of an entity: part of the stored data, so it never changes. Ids are random bits, but
+/// not all: those of a demo are chosen, so the bits are mixed.
+pub(crate) fn shard_of(address: Address, shards: u16) -> ShardId {
+    let (kind, bits) = parts(address);
+    let mut mixed = (bits as u64) ^ ((bits >> 64) as u64) ^ u64::from(kind);
+    mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^= mixed >> 32;
+    ShardId((mixed % u64::from(shards)) as u16)
+}

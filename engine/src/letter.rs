@@ -1,0 +1,88 @@
+//! What travels to an entity.
+
+use jono_domain::account::Who;
+use jono_domain::message::{Address, Order};
+use jono_domain::reply::Refusal;
+
+use crate::delivery::SessionRef;
+use crate::request::{Answer, Follow, Outcome, ReplyTo};
+
+/// One thing for one entity.
+#[derive(Debug)]
+pub enum Letter {
+    /// A command, and to whom the answer goes.
+    Ask(Ask),
+    /// A session begins to follow.
+    Follow {
+        /// Who, what, from where.
+        follow: Follow,
+        /// The session did not ask: it is told with [`crate::delivery::Delivery::Following`].
+        unasked: bool,
+    },
+    /// A session no longer follows.
+    Unfollow {
+        /// Which session.
+        session: SessionRef,
+        /// What.
+        what: Address,
+    },
+}
+
+/// A command on its way.
+#[derive(Debug)]
+pub struct Ask {
+    /// Whose credential.
+    pub who: Who,
+    /// Chosen by the client.
+    pub key: Option<String>,
+    /// What is asked of whom.
+    pub order: Order,
+    /// To whom the answer goes.
+    pub reply_to: ReplyTo,
+    /// How often it was forwarded.
+    pub hops: u8,
+}
+
+impl Letter {
+    /// A command that nobody waits for, from one entity to another.
+    #[must_use]
+    pub fn tell(order: Order) -> Self {
+        Letter::Ask(Ask { who: Who::Engine, key: None, order, reply_to: ReplyTo::Nobody, hops: 0 })
+    }
+
+    /// For whom it is.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match self {
+            Letter::Ask(ask) => ask.order.address(),
+            Letter::Follow { follow, .. } => follow.what,
+            Letter::Unfollow { what, .. } => *what,
+        }
+    }
+
+    /// May it be refused when there is too much to do? What entities tell each other may not, being bounded
+    /// by what came from outside; nor may the end of a session.
+    #[must_use]
+    pub fn is_from_outside(&self) -> bool {
+        match self {
+            Letter::Ask(ask) => ask.who != Who::Engine && ask.hops == 0,
+            Letter::Follow { unasked, .. } => !unasked,
+            Letter::Unfollow { .. } => false,
+        }
+    }
+
+    /// To whom a refusal goes.
+    #[must_use]
+    pub fn into_reply_to(self) -> ReplyTo {
+        match self {
+            Letter::Ask(ask) => ask.reply_to,
+            Letter::Follow { follow, .. } => follow.reply_to,
+            Letter::Unfollow { .. } => ReplyTo::Nobody,
+        }
+    }
+}
+
+/// A yes or no of the domain as the engine's answer.
+pub(crate) fn answered(reply: Result<jono_domain::reply::Reply, Refusal>) -> Answer {
+    reply.map(Outcome::Reply)
+}
