@@ -10,7 +10,6 @@ use crate::delivery::{Deliver, Delivery, SessionRef};
 use crate::kind::shard_of;
 use crate::letter::Letter;
 use crate::limits::INBOX_MAX;
-use crate::request::Full;
 
 /// The ways between entities and to gateways. In one process these are channels; a cluster brings others.
 ///
@@ -19,8 +18,8 @@ pub trait Bus: Send + Sync + 'static {
     /// Sends a letter to its entity, wherever that lives.
     ///
     /// # Errors
-    /// [`Full`], with the letter, only for letters [from outside](Letter::is_from_outside).
-    fn post(&self, letter: Letter) -> Result<(), (Full, Letter)>;
+    /// The letter, when too much waits; only letters [from outside](Letter::is_from_outside) come back.
+    fn post(&self, letter: Letter) -> Result<(), Box<Letter>>;
 
     /// Delivers to sessions, wherever they are.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
@@ -90,11 +89,11 @@ impl LocalBus {
 }
 
 impl Bus for LocalBus {
-    fn post(&self, letter: Letter) -> Result<(), (Full, Letter)> {
+    fn post(&self, letter: Letter) -> Result<(), Box<Letter>> {
         let shard = shard_of(letter.address(), self.shards);
         let letters = &self.boxes[usize::from(shard.0) % self.boxes.len()];
         if letter.is_from_outside() && letters.waiting.load(Ordering::Relaxed) >= INBOX_MAX {
-            return Err((Full, letter));
+            return Err(Box::new(letter));
         }
         letters.waiting.fetch_add(1, Ordering::Relaxed);
         // An arbiter that is gone has stopped with the engine: nobody is left to be told.

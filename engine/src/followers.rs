@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jono_domain::account::{Audience, Who};
+use jono_domain::id::ConversationId;
 use jono_domain::notice::Notice;
 
 use crate::delivery::{Delivery, SessionRef, Shared};
-use crate::limits::CATCH_UP_NOTICES_MAX;
+use crate::limits::{CATCH_UP_NOTICES_MAX, LED_MAX};
 
 /// One session.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Follower {
     pub(crate) who: Who,
     pub(crate) audience: Audience,
     stage: Stage,
+    /// Conversations that it was led to by this entity: it leaves them with it.
+    led: Vec<ConversationId>,
 }
 
 #[derive(Debug)]
@@ -52,17 +55,34 @@ impl Followers {
 
     /// Begins with a session that will be sent everything up to `head`.
     pub(crate) fn add(&mut self, session: SessionRef, who: Who, audience: Audience, head: u64) {
-        self.0.push(Follower { session, who, audience, stage: Stage::CatchingUp { head, notices: Vec::new() } });
+        self.0.push(Follower { session, who, audience, stage: Stage::CatchingUp { head, notices: Vec::new() }, led: Vec::new() });
     }
 
-    pub(crate) fn remove(&mut self, session: SessionRef) -> bool {
-        let before = self.0.len();
-        self.0.retain(|follower| follower.session != session);
-        self.0.len() < before
+    /// The session is gone; these are the conversations it was led to. `None` if it was not there.
+    pub(crate) fn remove(&mut self, session: SessionRef) -> Option<Vec<ConversationId>> {
+        let at = self.0.iter().position(|follower| follower.session == session)?;
+        Some(self.0.remove(at).led)
+    }
+
+    /// Every session is led to that conversation.
+    pub(crate) fn lead(&mut self, conversation: ConversationId) {
+        for follower in &mut self.0 {
+            if !follower.led.contains(&conversation) {
+                if follower.led.len() == LED_MAX {
+                    follower.led.remove(0);
+                }
+                follower.led.push(conversation);
+            }
+        }
     }
 
     /// Tells everybody who may know.
-    pub(crate) fn publish(&mut self, audience: Option<Audience>, notice: &Arc<Shared<Notice>>, out: &mut Vec<(SessionRef, Delivery)>) {
+    pub(crate) fn publish(
+        &mut self,
+        audience: Option<Audience>,
+        notice: &Arc<Shared<Notice>>,
+        out: &mut Vec<(SessionRef, Delivery)>,
+    ) {
         for follower in &mut self.0 {
             if audience.is_some_and(|audience| audience != follower.audience) || !is_for(&notice.value, follower.audience) {
                 continue;

@@ -1,6 +1,7 @@
 //! The five machines as entities: their addresses, their place in the store, their shards.
 
 use bytes::Bytes;
+use jono_domain::Machine;
 use jono_domain::agent::Agent;
 use jono_domain::conversation::Conversation;
 use jono_domain::customer::Customer;
@@ -8,17 +9,14 @@ use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId, Queue
 use jono_domain::message::{Address, Order};
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
-use jono_domain::Machine;
 use jono_store::{EntityKey, ShardId};
 
 /// A machine that the engine can run.
-pub(crate) trait Kind: Machine {
+pub(crate) trait Kind: Machine<Id: Unpin> + Unpin {
     /// The first byte of its key in the store. Organisations come first: the others need their settings.
     const KIND: u8;
 
     fn address(id: Self::Id) -> Address;
-
-    fn id(address: Address) -> Option<Self::Id>;
 
     /// The command inside an order for this kind.
     fn command(order: Order) -> Option<Self::Command>;
@@ -36,10 +34,6 @@ macro_rules! kind {
 
             fn address(id: $id) -> Address {
                 Address::$variant(id)
-            }
-
-            fn id(address: Address) -> Option<$id> {
-                if let Address::$variant(id) = address { Some(id) } else { None }
             }
 
             fn command(order: Order) -> Option<Self::Command> {

@@ -40,3 +40,14 @@ pub const SEARCH_READS_MAX: usize = 500;
 pub const LOG_PAGE: usize = 500;
 /// Queues that one list call looks at.
 pub const LIST_QUEUES_MAX: usize = 1_000;
+/// Events in one answer of history, in stored bytes: it must fit a session's outbox.
+pub const HISTORY_BYTES_MAX: usize = 64 * 1024;
+/// Missing events that a session is sent when it follows without having asked.
+pub const UNASKED_BYTES_MAX: usize = 32 * 1024;
+/// How long a stop waits for what is under way.
+pub const STOP_PATIENCE_MS: u64 = 10_000;
+/// How long an entity whose commit or loading failed waits before it looks into the store again: a store that
+/// is away is not helped by being asked in a loop.
+pub const RELOAD_PAUSE_MS: u64 = 250;
+/// Conversations that one session was led to and that are remembered for its end; older ones have ended.
+pub const LED_MAX: usize = 4096;

@@ -52,6 +52,9 @@ pub struct Follow {
     /// For conversations: the last event that the session has; the ones after it are sent. Following
     /// again while following changes nothing and sends nothing.
     pub after: u64,
+    /// At most about so many bytes of missing events are sent, the newest; at least one event. What is left
+    /// out shows as a gap (see [`Outcome::Following`]).
+    pub bytes_max: usize,
     /// Answered with [`Outcome::Following`].
     pub reply_to: ReplyTo,
 }
@@ -60,6 +63,7 @@ pub struct Follow {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// A part of a conversation's log.
+    /// It ends early where its events would be larger than [`crate::limits::HISTORY_BYTES_MAX`].
     History {
         /// Which.
         conversation: ConversationId,

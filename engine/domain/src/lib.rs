@@ -27,3 +27,6 @@ pub mod organisation;
 pub mod queue;
 
 pub use machine::{Context, Machine, Weight};
+
+#[cfg(test)]
+mod testing;

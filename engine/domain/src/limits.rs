@@ -57,6 +57,8 @@ pub const POSITION_NEAR: u32 = 100;
 pub const ROWS_PUSH_MS: u64 = 100;
 /// A conversation that was admitted to a queue must announce itself within this time.
 pub const ADMISSION_MS: u64 = 5 * SECOND_MS;
+/// Conversations that left a queue and are remembered there, so that a late announcement does not bring them back.
+pub const GONE_KEPT: usize = 1_024;
 /// Takes from which the wait is estimated.
 pub const TAKES_KEPT: usize = 20;
 /// Takes older than this say nothing about the wait now.

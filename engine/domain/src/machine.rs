@@ -21,6 +21,14 @@ pub struct Context<'a> {
     pub organisation: Option<&'a Organisation>,
 }
 
+impl<'a> Context<'a> {
+    /// The settings of this organisation, if they are the ones at hand. Those of another say nothing (G11).
+    #[must_use]
+    pub fn settings_of(&self, id: OrganisationId) -> Option<&'a Organisation> {
+        self.organisation.filter(|organisation| organisation.id == id)
+    }
+}
+
 /// How long an event lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {

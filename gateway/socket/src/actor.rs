@@ -6,9 +6,10 @@ use crate::{
     gate::Permit,
     hub::{Hub, Member},
     id::SocketId,
-    line::{Line, Transport},
+    line::Line,
     outbox::Outbox,
     session::{Door, Session},
+    wire::Transport,
     worker::Due,
 };
 use actix::{Actor, Context, StreamHandler};

@@ -3,9 +3,10 @@
 
 use crate::{
     limits::DISCARD_BYTES_MAX,
-    line::{Flow, Incoming, Line, Transport},
+    line::{Flow, Incoming, Line},
     session::{Closed, Door, Session, Socket},
     stats::bump,
+    wire::Transport,
     worker::{Due, Worker},
 };
 use std::{
@@ -72,7 +73,7 @@ impl<S: Session, T: Transport> Core<S, T> {
                             Incoming::Text(_) | Incoming::Control => {}
                             Incoming::Close(code) => self.peer_closed(code),
                             Incoming::Dry => dry = true,
-                            Incoming::Finished => self.discard(),
+                            Incoming::Finished => self.finished(),
                             Incoming::Lost => self.lost(),
                             Incoming::Violation(code, reason) => self.fail(code, reason),
                         }
@@ -86,9 +87,9 @@ impl<S: Session, T: Transport> Core<S, T> {
                     }
                 }
                 Phase::Failing => match self.write(cx) {
-                    Flow::Clear | Flow::Finished => self.discard(),
+                    Flow::Clear => self.discard(),
                     Flow::Blocked => return Poll::Pending,
-                    Flow::Lost => {}
+                    Flow::Finished | Flow::Lost => {}
                 },
                 Phase::Discarding { mut left } => {
                     let done = self.line.poll_discard(&mut left, cx);
@@ -227,7 +228,7 @@ impl<S: Session, T: Transport> Core<S, T> {
                     }
                 }
                 Flow::Clear | Flow::Blocked => {}
-                Flow::Finished => self.discard(),
+                Flow::Finished => self.finished(),
                 Flow::Lost => self.lost(),
             }
             return flow;
@@ -294,6 +295,13 @@ impl<S: Session, T: Transport> Core<S, T> {
         self.phase = Phase::Ended;
     }
 
+    /// Both Closes have gone their ways; the server ends the connection first (RFC 6455, 7.1.1).
+    fn finished(&mut self) {
+        self.door.outbox.clear();
+        self.phase = Phase::Ended;
+    }
+
+    /// Input that nobody reads would turn our end into a reset, and the reset would eat our Close.
     fn discard(&mut self) {
         self.door.outbox.clear();
         self.phase = Phase::Discarding { left: DISCARD_BYTES_MAX };

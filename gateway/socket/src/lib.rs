@@ -12,7 +12,7 @@
 //! [`Closed`] says how it ended; [`SocketStats`] counts everything.
 //!
 //! Below: `upgrade` hands a connection over to `actor`; `core` is the socket's life, on top of
-//! `line` (transport and codec), `meter` (checks below the codec) and `outbox`; `hub` holds the
+//! `line` (codec on `wire`, the transport), `meter` (checks below the codec) and `outbox`; `hub` holds the
 //! sockets of one worker, `worker` what they share, `gate` what the workers share.
 //!
 //! | close code | when |
@@ -56,6 +56,7 @@ mod line;
 mod meter;
 mod outbox;
 mod upgrade;
+mod wire;
 mod worker;
 
 pub use actix_http::{StatusCode, header};

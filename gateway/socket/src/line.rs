@@ -7,10 +7,11 @@ use crate::{
     meter::{Fault, Meter},
     session::Door,
     stats::bump,
+    wire::{Transport, Wire},
     worker::Worker,
 };
-use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
-use bytes::{Buf, Bytes, BytesMut};
+use actix_codec::ReadBuf;
+use bytes::{Bytes, BytesMut};
 use std::{
     io,
     pin::Pin,
@@ -21,18 +22,6 @@ use tokio_tungstenite::tungstenite::{
     Error, Message, Utf8Bytes,
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
 };
-
-/// A stream that can carry sockets. TLS streams give the TCP stream inside.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The TCP connection below, for its options.
-    fn tcp(&self) -> Option<&tokio::net::TcpStream>;
-}
-
-impl Transport for tokio::net::TcpStream {
-    fn tcp(&self) -> Option<&tokio::net::TcpStream> {
-        Some(self)
-    }
-}
 
 /// A buffer of this size is given back as soon as the socket is dry; a smaller excess waits for the
 /// wheel, so that busy sockets do not allocate all the time.
@@ -98,15 +87,8 @@ impl<T: Transport> Line<T> {
     }
 
     pub(crate) fn read(&mut self, cx: &mut Context<'_>) -> Incoming {
-        let mut wire = Wire {
-            io: &mut self.io,
-            early: &mut self.early,
-            meter: &mut self.meter,
-            heard_ms: &mut self.heard_ms,
-            worker: &self.worker,
-            cx,
-        };
-        let read = self.codec.read(&mut wire);
+        let (codec, mut wire) = self.split(cx);
+        let read = codec.read(&mut wire);
         self.dry = false;
         match read {
             Ok(Message::Text(text)) => Incoming::Text(text),
@@ -142,56 +124,56 @@ impl<T: Transport> Line<T> {
     }
 
     fn feed(&mut self, door: &mut Door, farewell: &mut Option<(u16, &'static str)>, cx: &mut Context<'_>) -> Result<(), Error> {
-        let mut wire = Wire {
-            io: &mut self.io,
-            early: &mut self.early,
-            meter: &mut self.meter,
-            heard_ms: &mut self.heard_ms,
-            worker: &self.worker,
-            cx,
-        };
+        let (codec, mut wire) = self.split(cx);
         // What an earlier write or a pong left in the codec goes first: then a frame always fits.
-        self.codec.flush(&mut wire)?;
-        let before = door.outbox.bytes();
-        let mut texts = 0;
+        codec.flush(&mut wire)?;
+        let (mut texts, mut frames, mut bytes) = (0, 0, 0);
         let mut fed = Ok(());
         while fed.is_ok() {
             let Some((frame, last)) = door.outbox.next_frame() else {
                 break;
             };
             texts += u64::from(last);
+            frames += 1;
+            bytes += frame.payload().len();
             // A write that would block has taken the frame into the codec's buffer.
-            fed = self.codec.write(&mut wire, Message::Frame(frame));
+            fed = codec.write(&mut wire, Message::Frame(frame));
         }
-        let bytes = before - door.outbox.bytes();
-        if bytes > 0 {
-            self.written_peak = self.written_peak.max(bytes);
-            bump(&self.worker.counts().messages_out, texts);
-            bump(&self.worker.counts().bytes_out, bytes as u64);
+        if frames > 0 {
+            *wire.written_peak = bytes.max(*wire.written_peak);
+            bump(&wire.worker.counts().messages_out, texts);
+            bump(&wire.worker.counts().bytes_out, bytes as u64);
         }
         fed?;
         if let Some((code, reason)) = farewell.take() {
             let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
-            return self.codec.close(&mut wire, Some(frame));
+            return codec.close(&mut wire, Some(frame));
         }
-        match bytes {
+        match frames {
             0 => Ok(()),
-            _ => self.codec.flush(&mut wire),
+            _ => codec.flush(&mut wire),
         }
     }
 
     /// Puts a ping behind what is written; says nothing when the connection takes no more.
     pub(crate) fn ping(&mut self, cx: &mut Context<'_>) {
-        let mut wire = Wire {
+        let (codec, mut wire) = self.split(cx);
+        // A lost connection shows itself to the next read.
+        let _ = codec.write(&mut wire, Message::Ping(Bytes::new())).and_then(|()| codec.flush(&mut wire));
+    }
+
+    /// The codec, and the transport as the codec shall see it.
+    fn split<'a, 'c>(&'a mut self, cx: &'a mut Context<'c>) -> (&'a mut WebSocketContext, Wire<'a, 'c, T>) {
+        let wire = Wire {
             io: &mut self.io,
             early: &mut self.early,
             meter: &mut self.meter,
             heard_ms: &mut self.heard_ms,
+            written_peak: &mut self.written_peak,
             worker: &self.worker,
             cx,
         };
-        // A lost connection shows itself to the next read.
-        let _ = self.codec.write(&mut wire, Message::Ping(Bytes::new())).and_then(|()| self.codec.flush(&mut wire));
+        (&mut self.codec, wire)
     }
 
     /// Gives grown buffers back, when nothing is in them: the caller's last write came back clear, the
@@ -261,64 +243,5 @@ fn failure(error: &Error) -> Incoming {
         Error::Protocol(_) => Incoming::Violation(1002, "protocol error"),
         // The rest is the connection's end, or belongs to clients.
         _ => Incoming::Lost,
-    }
-}
-
-/// The transport as the codec sees it during one call, metered.
-struct Wire<'a, 'c, T> {
-    io: &'a mut T,
-    early: &'a mut BytesMut,
-    meter: &'a mut Meter,
-    heard_ms: &'a mut u64,
-    worker: &'a Worker,
-    cx: &'a mut Context<'c>,
-}
-
-impl<T: Transport> io::Read for Wire<'_, '_, T> {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        if self.meter.fault().is_some() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let count = if self.early.is_empty() {
-            let mut buffer = ReadBuf::new(space);
-            match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
-                Poll::Ready(done) => done?,
-                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
-            }
-            buffer.filled().len()
-        } else {
-            let count = self.early.len().min(space.len());
-            self.early.copy_to_slice(&mut space[..count]);
-            if self.early.is_empty() {
-                *self.early = BytesMut::new();
-            }
-            count
-        };
-        if count == 0 {
-            return Ok(0);
-        }
-        *self.heard_ms = self.worker.now_ms();
-        bump(&self.worker.counts().bytes_in, count as u64);
-        let limits = &self.worker.limits;
-        match self.meter.pass(&space[..count], limits, *self.heard_ms) {
-            0 => Err(io::ErrorKind::InvalidData.into()),
-            passed => Ok(passed),
-        }
-    }
-}
-
-impl<T: Transport> io::Write for Wire<'_, '_, T> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match Pin::new(&mut *self.io).poll_write(self.cx, bytes) {
-            Poll::Ready(done) => done,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match Pin::new(&mut *self.io).poll_flush(self.cx) {
-            Poll::Ready(done) => done,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
     }
 }

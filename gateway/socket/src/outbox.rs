@@ -8,6 +8,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
+/// What a waiting text costs beside its bytes; so that a crowd of empty ones is not free.
+const ENTRY_BYTES: usize = std::mem::size_of::<Text>();
+
 /// Entries an empty outbox keeps room for.
 const KEPT_ROOM: usize = 16;
 
@@ -24,7 +27,7 @@ impl Outbox {
         Self { waiting: VecDeque::new(), sent_of_first: 0, bytes: 0, worker }
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait, [`ENTRY_BYTES`] for each text included; 0 means empty.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -33,13 +36,14 @@ impl Outbox {
     /// while this socket's peer is behind.
     pub(crate) fn push(&mut self, text: Text, peer_is_behind: bool) -> Result<(), OutboxFull> {
         let limits = &self.worker.limits;
-        let over = self.bytes + text.len() > limits.outbox_bytes_max;
-        let worker_over = self.worker.outbox_bytes() + text.len() > limits.outbox_bytes_per_worker_max;
+        let cost = text.len() + ENTRY_BYTES;
+        let over = self.bytes + cost > limits.outbox_bytes_max;
+        let worker_over = self.worker.outbox_bytes() + cost > limits.outbox_bytes_per_worker_max;
         if over || (worker_over && peer_is_behind) {
             return Err(OutboxFull);
         }
-        self.bytes += text.len();
-        self.worker.outbox_grew(text.len());
+        self.bytes += cost;
+        self.worker.outbox_grew(cost);
         self.waiting.push_back(text);
         Ok(())
     }
@@ -53,8 +57,9 @@ impl Outbox {
         let last = to == first.len();
         let opcode = OpCode::Data(if from == 0 { Data::Text } else { Data::Continue });
         let payload: Bytes = first.bytes().slice(from..to);
-        self.bytes -= payload.len();
-        self.worker.outbox_shrank(payload.len());
+        let cost = payload.len() + if last { ENTRY_BYTES } else { 0 };
+        self.bytes -= cost;
+        self.worker.outbox_shrank(cost);
         if last {
             self.sent_of_first = 0;
             self.waiting.pop_front();
@@ -107,7 +112,7 @@ mod tests {
             let text = String::from_utf8(frame.payload().to_vec()).unwrap();
             seen.push((text, frame.header().is_final, last, outbox.bytes()));
         }
-        let expected = [("abcd", false, 6), ("efgh", false, 2), ("ij", true, 0)];
+        let expected = [("abcd", false, 6 + ENTRY_BYTES), ("efgh", false, 2 + ENTRY_BYTES), ("ij", true, 0)];
         let expected = expected.map(|(text, last, left)| (text.to_string(), last, last, left));
         assert_eq!(seen, expected);
         assert_eq!(worker.outbox_bytes(), 0);
@@ -115,13 +120,13 @@ mod tests {
 
     #[test]
     fn over_the_workers_limit_only_those_behind_are_refused() {
-        let worker = worker(SocketLimits { outbox_bytes_per_worker_max: 8, ..SocketLimits::default() });
+        let worker = worker(SocketLimits { outbox_bytes_per_worker_max: 8 + ENTRY_BYTES, ..SocketLimits::default() });
         let mut slow = Outbox::new(worker.clone());
         let mut quick = Outbox::new(worker.clone());
         slow.push(Text::from("12345678"), true).unwrap();
         assert_eq!(slow.push(Text::from("9"), true), Err(OutboxFull));
         quick.push(Text::from("hello"), false).unwrap();
         drop(slow);
-        assert_eq!(worker.outbox_bytes(), 5);
+        assert_eq!(worker.outbox_bytes(), 5 + ENTRY_BYTES);
     }
 }

@@ -8,9 +8,9 @@ use crate::{
     handshake::{self, Admit, Handshake, HttpRefusal},
     hub::Hub,
     limits::DISCARD_BYTES_MAX,
-    line::Transport,
     session::Session,
     stats::{Refused, bump},
+    wire::Transport,
 };
 use actix_codec::Framed;
 use actix_http::{
@@ -19,7 +19,7 @@ use actix_http::{
     h1::{Codec, Message},
     header,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
@@ -49,7 +49,8 @@ impl<A: Admit> Upgrade<A> {
                 let Some(id) = self.hub.reserve() else { return };
                 bump(&counts.accepted, 1);
                 let parts = framed.into_parts();
-                let connection = (parts.io, parts.read_buf);
+                // Copied: the buffer of the HTTP connection is 8 KiB, and mostly empty.
+                let connection = (parts.io, BytesMut::from(&parts.read_buf[..]));
                 return actor::start(&self.hub, id, session, connection, peer, permit);
             }
             Err(refused) => refused,

@@ -1,5 +1,7 @@
 //! Every way a socket ends: which close code the peer gets, and what the session hears.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+
 mod common;
 
 use common::*;
@@ -111,6 +113,7 @@ async fn the_session_closes_behind_what_it_sent() {
     say(&mut client, "close 4001").await;
     assert_eq!(hear(&mut client).await, "bye");
     assert_eq!(close_code(&mut client).await, 4001);
+    assert!(within(client.next()).await.is_none());
     let closed = Event::Closed(id, Closed::Here { code: 4001 });
     assert_eq!(running.event().await, closed);
     running.stop().await;

@@ -10,7 +10,7 @@ use crate::conversation;
 use crate::id::{AgentId, ConversationId, OrganisationId, QueueId};
 use crate::limits::{CANNED_MAX, HELD_PER_AGENT_MAX};
 use crate::machine::{Context, Machine, Weight};
-use crate::message::{Effect, Order};
+use crate::message::{Address, Effect, Order};
 use crate::notice::Notice;
 use crate::organisation;
 use crate::reply::{AgentView, CannedMessage, Refusal, Reply};
@@ -149,9 +149,10 @@ impl Default for Agent {
 impl Agent {
     /// The account behind this state, if the credential may act for it.
     fn own(id: AgentId, context: &Context<'_>) -> Result<(), Refusal> {
-        let known = context.organisation.is_some_and(|organisation| organisation.account(id).is_some());
         match context.who {
-            Who::Agent(_, agent) if agent == id && known => Ok(()),
+            Who::Agent(of, agent) if agent == id && context.settings_of(of).is_some_and(|own| own.account(id).is_some()) => {
+                Ok(())
+            }
             Who::Engine => Ok(()),
             Who::Agent(..) | Who::Customer(..) | Who::Root => Err(Refusal::NotFound),
         }
@@ -170,7 +171,7 @@ impl Agent {
         if self.status != Status::Online {
             return Err(Refusal::NoAgents);
         }
-        if self.held.len() >= HELD_PER_AGENT_MAX {
+        if !self.held.contains_key(&conversation) && self.held.len() >= HELD_PER_AGENT_MAX {
             return Err(Refusal::conflict("the agent holds as many conversations as one can"));
         }
         let assign = conversation::Command::Assign { claim, to: id, accepted: true };
@@ -315,7 +316,8 @@ impl Machine for Agent {
 
     fn next_deadline(&self) -> Option<Time> {
         match self.status {
-            Status::Online | Status::Away => self.disconnected_since.map(|since| since + self.offline_after_ms),
+            // Who chose to be online without a connection has as long from then on.
+            Status::Online | Status::Away => self.disconnected_since.map(|at| at.max(self.since) + self.offline_after_ms),
             Status::Offline => None,
         }
     }
@@ -341,7 +343,12 @@ impl Machine for Agent {
         if self.disconnected_since.is_none() {
             events.push(Event::Disconnected(Some(context.now)));
         }
-        (events, self.announce(id).into_iter().collect())
+        let mut after = self.clone();
+        events.iter().for_each(|event| after.evolve(event));
+        // What is held is a copy: a claim whose end was not heard of is asked for.
+        let ask = conversation::Command::Announce { to: Address::Agent(id) };
+        let ask = |held: &ConversationId| Effect::Tell(Order::Conversation(*held, Box::new(ask.clone())));
+        (events, after.announce(id).into_iter().chain(self.held.keys().map(ask)).collect())
     }
 
     fn admit(&self, id: AgentId, context: &Context<'_>) -> Result<Audience, Refusal> {

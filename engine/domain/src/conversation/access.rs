@@ -29,7 +29,8 @@ impl Conversation {
     }
 
     fn is_visible_to(&self, agent: AgentId, context: &Context<'_>) -> bool {
-        let Some(account) = context.organisation.and_then(|organisation| organisation.account(agent)) else {
+        let settings = self.about.and_then(|about| context.settings_of(about.organisation));
+        let Some(account) = settings.and_then(|organisation| organisation.account(agent)) else {
             return false;
         };
         account.role == Role::Operator || account.queues.contains(&self.queue()) || self.life.holder() == Some(agent)

@@ -1,10 +1,14 @@
 //! What can be asked of a conversation.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::MetadataValue;
+use super::metadata::{MetadataValue, check_metadata};
 use crate::account::Author;
 use crate::id::{AgentId, CustomerId, OrganisationId, QueueId};
+use crate::reply::Refusal;
+use crate::text::{check_name, check_text};
 use crate::time::Time;
 
 /// What a conversation starts with.
@@ -22,6 +26,18 @@ pub struct Start {
     pub message: Option<String>,
     /// Their place in the order of waiting.
     pub priority: i8,
+}
+
+impl Start {
+    /// Is everything within its limits? Asked before room is kept in a queue, and again at the end.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        self.customer_name.as_deref().map_or(Ok(()), check_name)?;
+        self.message.as_deref().map_or(Ok(()), check_text)?;
+        check_metadata(&BTreeMap::new(), self.metadata.iter().map(|(key, value)| (key, Some(value))))
+    }
 }
 
 /// A command. Those marked *internal* come from other machines only; no client can send them.
@@ -143,8 +159,10 @@ pub enum Command {
         /// By whom.
         by: Author,
     },
-    /// *Internal*: the queue tells the place of the one who waits here.
+    /// *Internal*: the queue tells the place of the one who waits there.
     Place {
+        /// Which queue.
+        queue: QueueId,
         /// 1-based.
         position: u32,
         /// Estimated wait.

@@ -1,16 +1,16 @@
 //! What may happen to a conversation, and what may not.
 
 use super::event::{Body, CloseCause, Event, ReleaseCause};
-use super::{Command, Conversation, MetadataValue, Phase};
+use super::metadata::{MetadataValue, check_metadata};
+use super::{Command, Conversation, Phase};
 use crate::account::{Audience, Author, Who};
 use crate::id::{AgentId, ConversationId, QueueId};
-use crate::limits::{
-    METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, PRIORITY_MAX, PRIORITY_MIN, TAGS_MAX, TEXT_BYTES_MAX, TYPING_GRAINS,
-};
+use crate::limits::{PRIORITY_MAX, PRIORITY_MIN, TAGS_MAX, TEXT_BYTES_MAX, TYPING_GRAINS};
 use crate::machine::Context;
 use crate::message::{Address, Order};
 use crate::reply::Refusal;
-use crate::text::{check_text, check_word};
+use crate::notice::WorseReason;
+use crate::text::check_text;
 use crate::time::Time;
 use crate::{agent, customer, queue};
 
@@ -20,8 +20,21 @@ type Decision = Result<Vec<Event>, Refusal>;
 const PICKS_MISSED_MAX: u8 = 16;
 
 pub(super) fn decide(state: &Conversation, id: ConversationId, command: &Command, context: &Context<'_>) -> Decision {
-    let mut events: Vec<Event> = adopt_policy(state, context).into_iter().collect();
-    events.extend(match command {
+    match adopt_policy(state, context) {
+        None => decide_under_policy(state, id, command, context),
+        Some(adopted) => {
+            // The new settings hold for this very command already.
+            let mut state = state.clone();
+            super::evolve::evolve(&mut state, &adopted);
+            let mut events = decide_under_policy(&state, id, command, context)?;
+            events.insert(0, adopted);
+            Ok(events)
+        }
+    }
+}
+
+fn decide_under_policy(state: &Conversation, id: ConversationId, command: &Command, context: &Context<'_>) -> Decision {
+    Ok(match command {
         Command::Start { start, queue, position, wait_ms } => self::start(state, start, *queue, (*position, *wait_ms), context)?,
         Command::Send { claim, text } => send(state, *claim, text, context)?,
         Command::Type { typing, preview } => type_(state, *typing, preview.as_deref(), context)?,
@@ -56,16 +69,12 @@ pub(super) fn decide(state: &Conversation, id: ConversationId, command: &Command
             vec![ask_customer(state, customer::Command::Unblock { by })]
         }
         Command::CustomerBlocked { blocked, by } => customer_blocked(state, *blocked, *by, context),
-        Command::Place { position, wait_ms, reason } => match state.life.phase {
-            Phase::Waiting => vec![Event::Placed { position: *position, wait_ms: *wait_ms, reason: *reason }],
-            Phase::Nothing | Phase::Active { .. } | Phase::Closed { .. } => Vec::new(),
-        },
+        Command::Place { queue, position, wait_ms, reason } => place(state, *queue, (*position, *wait_ms), *reason),
         Command::Followed { customers } => followed(state, *customers, context),
         Command::Announce { to } => vec![Event::AnnouncementAsked(*to)],
         Command::Refresh => Vec::new(),
         Command::Describe => state.audience(context).map(|_| Vec::new())?,
-    });
-    Ok(events)
+    })
 }
 
 /// The settings of the queue as they are now, if they are not those in force.
@@ -92,21 +101,20 @@ fn start(
     }
     let policy =
         context.organisation.and_then(|organisation| organisation.queue(queue)).ok_or(Refusal::NotFound)?.settings.policy;
-    let metadata: Vec<_> = start.metadata.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
-    check_metadata(state, &metadata)?;
+    start.check()?;
+    let (position, wait_ms) = if policy.show_position { place } else { (0, None) };
     let mut bodies = vec![
         Body::Started {
             organisation: start.organisation,
             customer: start.customer,
             customer_name: start.customer_name.clone(),
             metadata: start.metadata.clone(),
-            priority: start.priority,
+            priority: start.priority.clamp(PRIORITY_MIN, PRIORITY_MAX),
             policy,
         },
-        Body::Queued { queue, position: place.0, wait_ms: place.1 },
+        Body::Queued { queue, position, wait_ms },
     ];
     if let Some(text) = &start.message {
-        check_text(text)?;
         bodies.push(Body::Message { text: text.clone() });
     }
     Ok(entries(state, bodies, context))
@@ -130,7 +138,7 @@ fn send(state: &Conversation, claim: Option<u64>, text: &str, context: &Context<
 /// The end of the grain that `now` lies in: see [`TYPING_GRAINS`].
 fn rounded_up(now: Time, window_ms: u64) -> Time {
     let grain = (window_ms / TYPING_GRAINS).max(1);
-    Time(now.0.div_ceil(grain) * grain)
+    Time(now.0.div_ceil(grain).saturating_mul(grain))
 }
 
 fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Context<'_>) -> Decision {
@@ -164,8 +172,8 @@ fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Co
 }
 
 fn read(state: &Conversation, seq: u64, context: &Context<'_>) -> Decision {
-    state.audience(context)?;
-    if seq > state.log.head {
+    let audience = state.audience(context)?;
+    if seq > state.log.head_for(audience) {
         return Err(Refusal::Invalid("seq"));
     }
     let reader = context.who.author();
@@ -305,25 +313,15 @@ fn prioritise(state: &Conversation, priority: i8, context: &Context<'_>) -> Deci
     Ok(entries(state, [Body::Prioritised { priority }], context))
 }
 
-fn check_metadata(state: &Conversation, changes: &[(String, Option<MetadataValue>)]) -> Result<(), Refusal> {
-    let mut after = state.metadata.clone();
-    if changes.len() > METADATA_ENTRIES_MAX {
-        return Err(Refusal::TooLarge { max: METADATA_ENTRIES_MAX as u64 });
+/// The place as the queue sees it now; worse than the one told before only with a reason (L3).
+fn place(state: &Conversation, queue: QueueId, place: (u32, Option<u64>), reason: Option<WorseReason>) -> Vec<Event> {
+    // A queue that it has left meanwhile has nothing to say.
+    if state.life.phase != Phase::Waiting || state.queue() != queue || state.place == Some(place) {
+        return Vec::new();
     }
-    for (key, value) in changes {
-        check_word(key, "metadata")?;
-        match value {
-            Some(value) => after.insert(key.clone(), value.clone()),
-            None => after.remove(key),
-        };
-    }
-    if after.len() > METADATA_ENTRIES_MAX {
-        return Err(Refusal::TooLarge { max: METADATA_ENTRIES_MAX as u64 });
-    }
-    if after.iter().map(|(key, value)| key.len() + value.bytes()).sum::<usize>() > METADATA_BYTES_MAX {
-        return Err(Refusal::TooLarge { max: METADATA_BYTES_MAX as u64 });
-    }
-    Ok(())
+    let worse = state.place.is_some_and(|(before, _)| before < place.0);
+    let reason = worse.then_some(reason.unwrap_or(WorseReason::Returned));
+    vec![Event::Placed { position: place.0, wait_ms: place.1, reason }]
 }
 
 fn update_metadata(state: &Conversation, changes: &[(String, Option<MetadataValue>)], context: &Context<'_>) -> Decision {
@@ -331,7 +329,7 @@ fn update_metadata(state: &Conversation, changes: &[(String, Option<MetadataValu
         Audience::Customer => state.open()?,
         Audience::Agent => state.editable(context.now)?,
     }
-    check_metadata(state, changes)?;
+    check_metadata(&state.metadata, changes.iter().map(|(key, value)| (key, value.as_ref())))?;
     let changes: Vec<_> = changes.iter().filter(|(key, value)| state.metadata.get(key) != value.as_ref()).cloned().collect();
     if changes.is_empty() {
         return Ok(Vec::new());
@@ -348,6 +346,9 @@ fn rate(state: &Conversation, rating: u8, comment: Option<&str>, context: &Conte
     }
     if let Some(comment) = comment {
         check_text(comment)?;
+        if let Some(until) = state.is_blocked(context.now) {
+            return Err(Refusal::Blocked { until });
+        }
     }
     match state.life.phase {
         Phase::Closed { .. } if state.rating.is_some() => Err(Refusal::conflict("rated already")),

@@ -36,7 +36,7 @@ pub enum Body {
     Queued {
         /// Which.
         queue: QueueId,
-        /// Where the customer stood, as told.
+        /// Where the customer stood, as told; 0 where the queue does not show it.
         position: u32,
         /// Estimated wait, as told.
         wait_ms: Option<u64>,

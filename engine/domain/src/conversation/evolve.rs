@@ -55,12 +55,14 @@ fn record(state: &mut Conversation, entry: &Entry) {
             state.life.waiting_since = at;
             state.life.priority = *priority;
             state.life.policy = *policy;
+            // Who begins waits for an answer.
+            state.life.unanswered_since = Some(at);
             // Until a session of the customer follows, nobody is there.
             state.life.disconnected_since = Some(at);
         }
         Body::Queued { queue, position, wait_ms } => {
             enter(state, *queue);
-            state.place = Some((*position, *wait_ms));
+            state.place = (*position > 0).then_some((*position, *wait_ms));
         }
         Body::Claimed { agent, claim } => hold(state, *agent, *claim, at),
         Body::Assigned { to, claim, .. } => hold(state, *to, *claim, at),

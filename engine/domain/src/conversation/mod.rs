@@ -19,6 +19,7 @@ mod decide;
 mod event;
 mod evolve;
 mod life;
+mod metadata;
 mod react;
 mod row;
 #[cfg(test)]
@@ -27,27 +28,8 @@ mod tests;
 pub use command::{Command, Start};
 pub use event::{Body, CloseCause, Entry, Event, ReleaseCause};
 pub use life::{Life, Phase};
+pub use metadata::MetadataValue;
 pub use row::{Row, RowState, closed_key, closed_prefix};
-
-/// What is known about a customer under one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MetadataValue {
-    /// A fact.
-    Text(String),
-    /// A named group, shown folded: a basket, an address.
-    Group(Vec<(String, String)>),
-}
-
-impl MetadataValue {
-    /// What it adds to the size that is limited.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        match self {
-            MetadataValue::Text(text) => text.len(),
-            MetadataValue::Group(entries) => entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
-        }
-    }
-}
 
 /// Whose conversation it is, and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +85,11 @@ impl Conversation {
         self.about.map_or(CustomerId::from_bits(0), |about| about.customer)
     }
 
+    /// Place and estimate, where the customer is shown them.
+    fn place_shown(&self) -> Option<(u32, Option<u64>)> {
+        self.place.filter(|_| self.life.phase == Phase::Waiting && self.life.policy.show_position)
+    }
+
     fn is_blocked(&self, now: Time) -> Option<Option<Time>> {
         self.blocked.filter(|until| until.is_none_or(|until| until > now))
     }
@@ -130,11 +117,14 @@ impl Machine for Conversation {
             return None;
         }
         Some(match command {
-            Command::Start { position, wait_ms, .. } => Reply::Started {
-                conversation: id,
-                position: (self.life.phase == Phase::Waiting).then_some(*position),
-                wait_ms: *wait_ms,
-            },
+            Command::Start { .. } => {
+                let place = self.place_shown();
+                Reply::Started {
+                    conversation: id,
+                    position: place.map(|(position, _)| position),
+                    wait_ms: place.and_then(|(_, wait_ms)| wait_ms),
+                }
+            }
             Command::Claim { .. } => {
                 Reply::Claimed { conversation: id, claim: self.life.claim, release_at: self.life.deadlines().release_at }
             }
@@ -201,7 +191,9 @@ impl Machine for Conversation {
             events.push(Event::Disconnected(Some(context.now)));
         }
         events.extend(decide::adopt_policy(self, context));
-        (events, react::announce_all(self, id))
+        let mut after = self.clone();
+        events.iter().for_each(|event| after.evolve(event));
+        (events, react::announce_all(&after, id))
     }
 
     fn admit(&self, _id: ConversationId, context: &Context<'_>) -> Result<Audience, Refusal> {
@@ -209,8 +201,7 @@ impl Machine for Conversation {
     }
 
     fn describe(&self, id: ConversationId, audience: Audience, context: &Context<'_>) -> Reply {
-        let waiting = self.life.phase == Phase::Waiting && self.life.policy.show_position;
-        let place = self.place.filter(|_| waiting);
+        let place = self.place_shown();
         Reply::Conversation(Box::new(ConversationView {
             row: self.row(id),
             head: self.log.head_for(audience),

@@ -53,8 +53,9 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
         Body::Assigned { from, to, .. } => {
             effects.extend(from.map(|from| tell_agent(state, id, from)));
             effects.push(tell_agent(state, id, *to));
+            effects.extend(from.map(|_| Effect::RecheckFollowers));
         }
-        Body::Released { agent, .. } => effects.push(tell_agent(state, id, *agent)),
+        Body::Released { agent, .. } => effects.extend([tell_agent(state, id, *agent), Effect::RecheckFollowers]),
         Body::Transferred { from, holder, .. } => {
             effects.push(announce(state, id, *from));
             effects.extend(holder.map(|holder| tell_agent(state, id, holder)));
@@ -62,7 +63,9 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
         }
         Body::Closed { holder, .. } => {
             effects.extend(tell_customer(state, id));
-            effects.extend(holder.map(|holder| tell_agent(state, id, holder)));
+            if let Some(holder) = holder {
+                effects.extend([tell_agent(state, id, *holder), Effect::RecheckFollowers]);
+            }
         }
         Body::Queued { .. }
         | Body::Message { .. }

@@ -9,7 +9,7 @@ use crate::conversation::{self, Start};
 use crate::id::{AgentId, ConversationId, CustomerId, OrganisationId, QueueId};
 use crate::limits::{ADMISSION_MS, ENDED_PER_CUSTOMER_MAX, OPEN_PER_CUSTOMER_MAX};
 use crate::machine::{Context, Machine, Weight};
-use crate::message::{Effect, Order};
+use crate::message::{Address, Effect, Order};
 use crate::notice::Notice;
 use crate::queue;
 use crate::reply::{CustomerView, Refusal, Reply};
@@ -113,9 +113,10 @@ impl Customer {
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
         let organisation = self.own(id, context)?;
+        let start = Start { organisation, customer: id, ..start.clone() };
         if self.open.contains(&conversation) || self.ended.contains(&conversation) {
             // The same start again: the conversation itself answers.
-            let again = conversation::Command::Start { start: Box::new(start.clone()), queue, position: 0, wait_ms: None };
+            let again = conversation::Command::Start { start: Box::new(start), queue, position: 0, wait_ms: None };
             return Ok(vec![Event::Asked(Box::new(Order::Conversation(conversation, Box::new(again))))]);
         }
         if let Some(until) = self.blocked_at(context.now) {
@@ -125,9 +126,7 @@ impl Customer {
         if self.open.len() + starting.count() >= OPEN_PER_CUSTOMER_MAX {
             return Err(Refusal::conflict("as many conversations are open as one customer may have"));
         }
-        let mut start = start.clone();
-        start.organisation = organisation;
-        start.customer = id;
+        start.check()?;
         let reason = queue::Admission::Start(Box::new(start));
         let ask = queue::Command::Admit { conversation, reason: Box::new(reason) };
         Ok(vec![Event::Starting(conversation, context.now), Event::Asked(Box::new(Order::Queue(queue, Box::new(ask))))])
@@ -239,8 +238,11 @@ impl Machine for Customer {
         }
     }
 
-    fn recovered(&self, _id: CustomerId, _context: &Context<'_>) -> (Vec<Event>, Vec<Effect>) {
-        (Vec::new(), Vec::new())
+    fn recovered(&self, id: CustomerId, _context: &Context<'_>) -> (Vec<Event>, Vec<Effect>) {
+        // What is kept here is a copy: an end that was not heard of must not count as open for ever.
+        let ask = conversation::Command::Announce { to: Address::Customer(id) };
+        let ask = |open: &ConversationId| Effect::Tell(Order::Conversation(*open, Box::new(ask.clone())));
+        (Vec::new(), self.open.iter().map(ask).collect())
     }
 
     fn admit(&self, id: CustomerId, context: &Context<'_>) -> Result<Audience, Refusal> {

@@ -149,6 +149,9 @@ pub(super) fn apply(state: &mut Organisation, change: &Change) {
                 state.accounts.values_mut().for_each(|account| {
                     account.queues.remove(queue);
                 });
+                state.sites.values_mut().filter_map(|site| site.queues.as_mut()).for_each(|queues| queues.retain(|it| it != queue));
+                let targets = state.queues.values_mut().filter_map(|config| config.settings.transfer_targets.as_mut());
+                targets.for_each(|targets| targets.retain(|target| target != queue));
             }
         }
         Change::PutAgent { agent, account } => {
@@ -160,6 +163,9 @@ pub(super) fn apply(state: &mut Organisation, change: &Change) {
                 account
             });
             put(&mut state.accounts, *agent, account);
+            if state.account(*agent).is_none() {
+                state.board.remove(agent);
+            }
         }
         Change::SetPassword { agent, password_hash } => {
             if let Some(account) = state.accounts.get_mut(agent) {
@@ -198,7 +204,11 @@ fn within(value: u64, min: u64, max: u64, field: &'static str) -> Result<(), Ref
 fn check_site(state: &Organisation, site: SiteId, config: &Site) -> Result<(), Refusal> {
     check_name(&config.name)?;
     check_word(&config.key, "key")?;
+    if state.sites.iter().any(|(other, it)| *other != site && it.key == config.key) {
+        return Err(Refusal::conflict("another site has that key"));
+    }
     room(config.origins.len(), ORIGINS_MAX + 1)?;
+    room(config.queues.iter().flatten().count(), QUEUES_MAX + 1)?;
     for origin in &config.origins {
         check_name(origin)?;
     }
@@ -220,6 +230,7 @@ fn check_queue(state: &Organisation, queue: QueueId, config: &QueueConfig) -> Re
     within(policy.warn_before_ms, 0, DAY_MS, "warn_before_ms")?;
     within(policy.edit_after_close_ms, 0, 365 * DAY_MS, "edit_after_close_ms")?;
     let targets = config.settings.transfer_targets.iter().flatten();
+    room(targets.clone().count(), QUEUES_MAX + 1)?;
     if targets.clone().any(|target| !state.queues.contains_key(target)) {
         return Err(Refusal::Invalid("transfer_targets"));
     }

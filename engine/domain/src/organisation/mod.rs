@@ -225,11 +225,14 @@ impl Machine for Organisation {
                     // Members learn that they may not; others, that there is nothing.
                     return Err(if self.is_member(id, context.who) { Refusal::Forbidden } else { Refusal::NotFound });
                 }
+                if self.created && matches!(**change, Change::Create { .. }) && context.who != Who::Root {
+                    return Err(Refusal::Forbidden);
+                }
                 let changes = change::check(self, id, change)?;
                 Ok(if changes { vec![Event::Changed(change.clone())] } else { Vec::new() })
             }
             Command::AnnouncePresence { agent, presence } => {
-                let known = self.accounts.contains_key(agent) && self.board.get(agent) != Some(presence);
+                let known = self.account(*agent).is_some() && self.board.get(agent) != Some(presence);
                 Ok(if known { vec![Event::PresenceAnnounced(*agent, *presence)] } else { Vec::new() })
             }
             Command::ListPresence | Command::Describe => {

@@ -8,7 +8,7 @@ use super::{ListPlace, PlaceTold};
 use crate::conversation::{Row, RowState};
 use crate::id::{ConversationId, QueueId};
 use crate::limits::{
-    ADMISSION_MS, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PUSH_MS, TAKE_AGE_MAX_MS, TAKES_KEPT,
+    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PUSH_MS, TAKE_AGE_MAX_MS, TAKES_KEPT,
 };
 use crate::notice::{Notice, WorseReason};
 use crate::reply::QueueSummary;
@@ -51,6 +51,9 @@ pub struct Board {
     expected: BTreeMap<ConversationId, Time>,
     expected_by_age: BTreeSet<(Time, ConversationId)>,
     offered: BTreeSet<(Time, ConversationId)>,
+    /// Where the logs stood of the last conversations that left: what they said earlier may come late.
+    gone: BTreeMap<ConversationId, u64>,
+    gone_by_age: VecDeque<ConversationId>,
     /// The moments of the last takes.
     takes: VecDeque<Time>,
     jumps: Vec<(Place, WorseReason)>,
@@ -108,12 +111,13 @@ impl Board {
     }
 
     /// The estimate for a position: the mean time between the last takes, times the position.
-    /// Nothing is known until somebody was taken within the last half hour.
+    /// Nothing is known until two were taken within the last half hour.
     #[must_use]
     pub fn wait_ms(&self, position: u32, now: Time) -> Option<u64> {
         let recent = self.takes.iter().filter(|at| now.since_ms(**at) <= TAKE_AGE_MAX_MS);
         let (oldest, count) = recent.fold((None, 0u64), |(oldest, count), at| (oldest.or(Some(*at)), count + 1));
-        Some(now.since_ms(oldest?) / count * u64::from(position))
+        // One take has no distance to another.
+        (count > 1).then_some(now.since_ms(oldest?) / count * u64::from(position))
     }
 
     /// The first in order who is not being offered to somebody this very moment.
@@ -147,7 +151,10 @@ impl Board {
 
     /// Announcements may come twice, or late.
     pub(super) fn is_stale(&self, row: &Row) -> bool {
-        self.known.get(&row.conversation).is_some_and(|known| known.row.head > row.head || *known.row == *row)
+        match self.known.get(&row.conversation) {
+            Some(known) => known.row.head > row.head || *known.row == *row,
+            None => self.gone.get(&row.conversation).is_some_and(|head| *head > row.head),
+        }
     }
 
     /// A conversation says how it stands; `ours` unless it has ended or names another queue.
@@ -156,11 +163,17 @@ impl Board {
         let conversation = row.conversation;
         self.unexpect(conversation);
         let before = self.forget(conversation);
+        // Lists of ended conversations are alive too; of one that is elsewhere nobody here is told again.
+        let shown = ours || before.is_some() || row.state == RowState::Closed;
         self.note_turn(before.as_ref().map(|known| &*known.row), &row, ours, now);
         if ours {
-            self.remember(&row, before.and_then(|known| known.told));
+            // A place from before it was served is no place to compare with.
+            let told = before.filter(|known| known.row.state == RowState::Waiting).and_then(|known| known.told);
+            self.remember(&row, told);
+        } else {
+            self.note_gone(&row);
         }
-        if self.followers > 0 {
+        if self.followers > 0 && shown {
             self.changed.insert(conversation, row);
             self.flush_at.get_or_insert(now.max(self.flushed_at + ROWS_PUSH_MS));
         }
@@ -181,6 +194,17 @@ impl Board {
             self.offered.remove(&(at, conversation));
         }
         Some(known)
+    }
+
+    fn note_gone(&mut self, row: &Row) {
+        if self.gone.insert(row.conversation, row.head).is_none() {
+            self.gone_by_age.push_back(row.conversation);
+        }
+        if self.gone_by_age.len() > GONE_KEPT
+            && let Some(oldest) = self.gone_by_age.pop_front()
+        {
+            self.gone.remove(&oldest);
+        }
     }
 
     fn remember(&mut self, row: &Arc<Row>, told: Option<Told>) {
@@ -210,7 +234,11 @@ impl Board {
             } else {
                 WorseReason::Returned
             };
-            if self.jumps.len() < JUMPS_KEPT {
+            if self.jumps.len() == JUMPS_KEPT
+                && let Some((first, _)) = self.jumps.pop()
+            {
+                self.jumps.push((first.min(place(row)), reason));
+            } else {
                 self.jumps.push((place(row), reason));
             }
         }
@@ -294,10 +322,10 @@ impl Board {
         if position > POSITION_NEAR && told.is_some_and(|told| now.since_ms(told.at) < POSITION_PUSH_FAR_MS) {
             return None;
         }
-        let worse = told.is_some_and(|told| told.position < position);
-        let reason = worse.then(|| {
-            let jump = self.jumps.iter().find(|(jumped, _)| jumped < place);
-            jump.map_or(WorseReason::Returned, |(_, reason)| *reason)
+        // Who was told at the start only compares for themselves. Without a jump ahead, it was they who moved back.
+        let reason = told.is_none_or(|told| told.position < position).then(|| {
+            let jump = self.jumps.iter().rev().find(|(jumped, _)| jumped < place);
+            jump.map_or(WorseReason::Priority, |(_, reason)| *reason)
         });
         Some(PlaceTold { conversation: place.conversation, position, wait_ms: self.wait_ms(position, now), reason })
     }
@@ -308,7 +336,6 @@ impl Board {
                 known.told = Some(Told { position: told.position, at: now });
             }
         }
-        self.jumps.clear();
         self.places_told_at = now;
         // Those far back who were passed over are told in a later round.
         let passed_over = self.waiting.len() as u32 > POSITION_NEAR
@@ -317,6 +344,9 @@ impl Board {
                 .iter()
                 .zip(1u32..)
                 .any(|(place, position)| self.known[&place.conversation].told.is_none_or(|told| told.position != position));
+        if !passed_over {
+            self.jumps.clear();
+        }
         self.places_at = passed_over.then(|| now + POSITION_PUSH_MS);
     }
 

@@ -11,7 +11,7 @@ use crate::limits::{PAGE_ROWS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use crate::machine::{Context, Machine, Weight};
 use crate::message::{Effect, Order};
 use crate::notice::{Notice, WorseReason};
-use crate::organisation;
+use crate::organisation::Organisation;
 use crate::reply::{QueueSummary, Refusal, Reply};
 use crate::time::Time;
 
@@ -159,17 +159,22 @@ impl Queue {
         self.board.summary(queue, self.is_open())
     }
 
-    fn settings<'a>(id: QueueId, context: &Context<'a>) -> Result<&'a organisation::QueueConfig, Refusal> {
-        context.organisation.and_then(|organisation| organisation.queue(id)).ok_or(Refusal::NotFound)
+    /// The organisation whose queue this is, if the credential is of it: others learn nothing (G11).
+    fn organisation<'a>(id: QueueId, context: &Context<'a>) -> Result<&'a Organisation, Refusal> {
+        let organisation = context.organisation.filter(|organisation| organisation.queue(id).is_some()).ok_or(Refusal::NotFound)?;
+        match context.who {
+            Who::Customer(of, _) | Who::Agent(of, _) if of != organisation.id => Err(Refusal::NotFound),
+            Who::Customer(..) | Who::Agent(..) | Who::Root | Who::Engine => Ok(organisation),
+        }
     }
 
     /// The asking agent, who may serve this queue.
     fn agent(id: QueueId, context: &Context<'_>) -> Result<AgentId, Refusal> {
-        Self::settings(id, context)?;
+        let organisation = Self::organisation(id, context)?;
         let Who::Agent(_, agent) = context.who else {
             return Err(Refusal::Forbidden);
         };
-        let account = context.organisation.and_then(|organisation| organisation.account(agent)).ok_or(Refusal::NotFound)?;
+        let account = organisation.account(agent).ok_or(Refusal::NotFound)?;
         if account.role == Role::Operator || account.queues.contains(&id) { Ok(agent) } else { Err(Refusal::NotFound) }
     }
 
@@ -180,7 +185,7 @@ impl Queue {
         reason: &Admission,
         context: &Context<'_>,
     ) -> Result<Vec<Event>, Refusal> {
-        let settings = &Self::settings(id, context)?.settings;
+        let settings = &Self::organisation(id, context)?.queue(id).ok_or(Refusal::NotFound)?.settings;
         let known = self.board.holds(conversation);
         if !known && !self.is_open() {
             return Err(Refusal::QueueClosed { next_open_at: None });
@@ -239,7 +244,7 @@ impl Machine for Queue {
             Command::AdoptSettings => vec![Event::SettingsChanged],
             Command::Followed { agents } => vec![Event::FollowersCounted(*agents)],
             Command::Describe => {
-                Self::settings(id, context)?;
+                Self::organisation(id, context)?;
                 Vec::new()
             }
         })
@@ -268,7 +273,7 @@ impl Machine for Queue {
                 .iter()
                 .map(|told| {
                     let place =
-                        conversation::Command::Place { position: told.position, wait_ms: told.wait_ms, reason: told.reason };
+                        conversation::Command::Place { queue: id, position: told.position, wait_ms: told.wait_ms, reason: told.reason };
                     Effect::Tell(Order::Conversation(told.conversation, Box::new(place)))
                 })
                 .collect(),

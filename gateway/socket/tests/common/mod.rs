@@ -254,3 +254,10 @@ pub async fn raw_close_code(stream: &mut TcpStream) -> u16 {
         }
     }
 }
+
+/// Resident memory of this process.
+pub fn resident_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+}
