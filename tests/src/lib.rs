@@ -1,1 +1,1 @@
-//! jono-tests
+//! Everything that crosses crates: the real binary, real sockets, restarts.

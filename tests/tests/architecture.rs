@@ -1,0 +1,160 @@
+//! The invariants of docs/architecture.md that a machine can check.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the workspace").to_path_buf()
+}
+
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} holds sources");
+    let read = |path: PathBuf| (path.strip_prefix(root()).unwrap().display().to_string(), fs::read_to_string(&path).unwrap());
+    found.into_iter().map(read).collect()
+}
+
+/// The dependencies of a package, by the section that names them.
+fn dependencies(folder: &str) -> BTreeMap<String, Vec<String>> {
+    let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    let mut section = String::new();
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in manifest.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if section.ends_with("dependencies") {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            if !name.is_empty() && !name.starts_with('#') {
+                found.entry(section.clone()).or_default().push(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn of_ours(folder: &str) -> Vec<String> {
+    let all = dependencies(folder).remove("dependencies").unwrap_or_default();
+    let mut ours: Vec<String> = all.into_iter().filter(|name| name.starts_with("jono-")).collect();
+    ours.sort();
+    ours
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let allowed: [(&str, &[&str]); 6] = [
+        ("engine/domain", &[]),
+        ("engine/store", &[]),
+        ("gateway/socket", &[]),
+        ("engine", &["jono-domain", "jono-store"]),
+        ("gateway", &["jono-domain", "jono-engine", "jono-socket", "jono-store"]),
+        ("loadtest", &[]),
+    ];
+    for (folder, expected) in allowed {
+        assert_eq!(of_ours(folder), expected, "{folder}");
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    assert_eq!(dependencies("engine/domain")["dependencies"], ["serde"]);
+    for (path, text) in sources("engine/domain/src") {
+        for word in ["SystemTime", "Instant", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "HashSet", "println!"] {
+            assert!(!text.contains(word) || path.contains("test"), "{path} names {word}");
+        }
+    }
+}
+
+#[test]
+fn the_engine_knows_no_web() {
+    for folder in ["engine", "engine/store"] {
+        for name in dependencies(folder).into_values().flatten() {
+            let web = ["actix-web", "actix-http", "serde_json", "tokio-tungstenite", "schemars"];
+            assert!(!web.contains(&name.as_str()), "{folder} depends on {name}");
+        }
+    }
+}
+
+#[test]
+fn the_gateway_decides_nothing_internal() {
+    // Commands that only machines send each other cannot be built from what a client says.
+    let internal = [
+        "Command::Followed",
+        "Command::Announce",
+        "Command::Place {",
+        "Command::CustomerBlocked",
+        "Command::AcceptHandover",
+        "Command::Hold",
+        "Command::Admit",
+        "Command::AdoptSettings",
+        "accepted: true",
+        "admitted: true",
+    ];
+    for (path, text) in sources("gateway/src") {
+        for name in internal {
+            assert!(!text.contains(name), "{path} names {name}");
+        }
+    }
+}
+
+/// A dependency that is named in one place can be replaced in one place.
+#[test]
+fn each_library_lives_in_one_room() {
+    let rooms = [
+        ("bincode", "engine/src/codec.rs"),
+        ("fjall::", "engine/store/src/fjall_store"),
+        ("crc32fast", "engine/store/src/record.rs"),
+        ("argon2::", "gateway/src/auth"),
+        ("hmac::", "gateway/src/auth"),
+        ("sha2::", "gateway/src/auth"),
+        ("prometheus_client", "gateway/src/http"),
+        ("clap::", "gateway/src"),
+        ("strsim", "gateway/src/config"),
+        ("tokio_tungstenite", "gateway/socket/src"),
+    ];
+    let all = ["engine/src", "engine/domain/src", "engine/store/src", "gateway/src", "gateway/socket/src"];
+    for (path, text) in all.into_iter().flat_map(sources) {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            for (name, room) in rooms {
+                assert!(!line.contains(name) || path.starts_with(room), "{path} names {name}, which belongs to {room}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_unsafe_and_every_crate_says_what_it_is() {
+    for folder in ["engine", "engine/domain", "engine/store", "gateway", "gateway/socket", "loadtest", "tests"] {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} has the workspace's lints");
+        for (path, text) in sources(&format!("{folder}/src")) {
+            assert!(text.starts_with("//!") || path.ends_with("tests.rs"), "{path} says what it owns");
+        }
+    }
+}
+
+#[test]
+fn the_code_map_names_every_room() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md exists");
+    for folder in ["engine/src", "engine/domain/src", "engine/store/src", "gateway/src", "gateway/socket/src", "loadtest/src"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
+            if ["lib", "main", "testing", "tests"].contains(&name.as_str()) {
+                continue;
+            }
+            assert!(page.contains(&format!("`{name}`")), "the code map of docs/architecture.md does not name {folder}/{name}");
+        }
+    }
+}
