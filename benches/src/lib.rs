@@ -1,1 +1,1 @@
-//! jono-benches
+//! Criterion benches; `cargo bench -p jono-benches` runs them and prints throughput.
