@@ -8,8 +8,8 @@ use crate::id::{AgentId, ConversationId, QueueId};
 use crate::limits::{PRIORITY_MAX, PRIORITY_MIN, TAGS_MAX, TEXT_BYTES_MAX, TYPING_GRAINS};
 use crate::machine::Context;
 use crate::message::{Address, Order};
-use crate::reply::Refusal;
 use crate::notice::WorseReason;
+use crate::reply::Refusal;
 use crate::text::check_text;
 use crate::time::Time;
 use crate::{agent, customer, queue};
@@ -141,6 +141,11 @@ fn rounded_up(now: Time, window_ms: u64) -> Time {
     Time(now.0.div_ceil(grain).saturating_mul(grain))
 }
 
+fn customer_active(state: &Conversation, context: &Context<'_>) -> Option<Event> {
+    let active = rounded_up(context.now, state.life.policy.close_after_ms);
+    (active > state.life.customer_active_at).then_some(Event::CustomerActive(active))
+}
+
 fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Context<'_>) -> Decision {
     if preview.is_some_and(|preview| preview.len() > TEXT_BYTES_MAX) {
         return Err(Refusal::TooLarge { max: TEXT_BYTES_MAX as u64 });
@@ -153,10 +158,7 @@ fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Co
             if let Some(until) = state.is_blocked(context.now) {
                 return Err(Refusal::Blocked { until });
             }
-            let active = rounded_up(context.now, state.life.policy.close_after_ms);
-            if active > state.life.customer_active_at {
-                events.push(Event::CustomerActive(active));
-            }
+            events.extend(customer_active(state, context));
         }
         Audience::Agent => {
             state.holding(state.agent(context)?, None)?;
@@ -325,14 +327,20 @@ fn place(state: &Conversation, queue: QueueId, place: (u32, Option<u64>), reason
 }
 
 fn update_metadata(state: &Conversation, changes: &[(String, Option<MetadataValue>)], context: &Context<'_>) -> Decision {
-    match state.audience(context)? {
+    let audience = state.audience(context)?;
+    match audience {
         Audience::Customer => state.open()?,
         Audience::Agent => state.editable(context.now)?,
     }
     check_metadata(&state.metadata, changes.iter().map(|(key, value)| (key, value.as_ref())))?;
     let changes: Vec<_> = changes.iter().filter(|(key, value)| state.metadata.get(key) != value.as_ref()).cloned().collect();
     if changes.is_empty() {
-        return Ok(Vec::new());
+        // A page that tells the same again is alive all the same (L9).
+        return Ok(if audience == Audience::Customer {
+            customer_active(state, context).into_iter().collect()
+        } else {
+            Vec::new()
+        });
     }
     Ok(entries(state, [Body::MetadataChanged { changes }], context))
 }

@@ -149,7 +149,11 @@ pub(super) fn apply(state: &mut Organisation, change: &Change) {
                 state.accounts.values_mut().for_each(|account| {
                     account.queues.remove(queue);
                 });
-                state.sites.values_mut().filter_map(|site| site.queues.as_mut()).for_each(|queues| queues.retain(|it| it != queue));
+                state
+                    .sites
+                    .values_mut()
+                    .filter_map(|site| site.queues.as_mut())
+                    .for_each(|queues| queues.retain(|it| it != queue));
                 let targets = state.queues.values_mut().filter_map(|config| config.settings.transfer_targets.as_mut());
                 targets.for_each(|targets| targets.retain(|target| target != queue));
             }

@@ -258,6 +258,9 @@ impl Machine for Organisation {
         match event {
             Event::Changed(change) => {
                 let mut effects = vec![Effect::PublishOrganisation, Effect::Publish(None, Notice::OrganisationChanged)];
+                if let Change::PutAgent { .. } = **change {
+                    effects.push(Effect::RecheckFollowers);
+                }
                 if let Change::PutQueue { queue, .. } = **change {
                     effects.push(Effect::Tell(Order::Queue(queue, Box::new(queue::Command::AdoptSettings))));
                 }

@@ -161,7 +161,8 @@ impl Queue {
 
     /// The organisation whose queue this is, if the credential is of it: others learn nothing (G11).
     fn organisation<'a>(id: QueueId, context: &Context<'a>) -> Result<&'a Organisation, Refusal> {
-        let organisation = context.organisation.filter(|organisation| organisation.queue(id).is_some()).ok_or(Refusal::NotFound)?;
+        let organisation =
+            context.organisation.filter(|organisation| organisation.queue(id).is_some()).ok_or(Refusal::NotFound)?;
         match context.who {
             Who::Customer(of, _) | Who::Agent(of, _) if of != organisation.id => Err(Refusal::NotFound),
             Who::Customer(..) | Who::Agent(..) | Who::Root | Who::Engine => Ok(organisation),
@@ -272,14 +273,18 @@ impl Machine for Queue {
             Event::PlacesTold(places, _) => places
                 .iter()
                 .map(|told| {
-                    let place =
-                        conversation::Command::Place { queue: id, position: told.position, wait_ms: told.wait_ms, reason: told.reason };
+                    let place = conversation::Command::Place {
+                        queue: id,
+                        position: told.position,
+                        wait_ms: told.wait_ms,
+                        reason: told.reason,
+                    };
                     Effect::Tell(Order::Conversation(told.conversation, Box::new(place)))
                 })
                 .collect(),
             Event::SettingsChanged => {
                 let refresh = |id| Effect::Tell(Order::Conversation(id, Box::new(conversation::Command::Refresh)));
-                self.board.conversations().map(refresh).collect()
+                self.board.conversations().map(refresh).chain([Effect::RecheckFollowers]).collect()
             }
             Event::Announced { .. }
             | Event::Admitted(..)

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use crate::account::{AccountKind, Audience, Role, Who};
 use crate::agent::Agent;
-use crate::conversation::{self, Conversation};
+use crate::conversation::Conversation;
 use crate::customer::Customer;
-use crate::id::{AgentId, ConversationId, CustomerId, OrganisationId, QueueId};
+use crate::id::{AgentId, CustomerId, OrganisationId, QueueId};
 use crate::machine::{Context, Machine, Weight};
 use crate::message::{Address, Effect, Order};
 use crate::notice::Notice;
@@ -17,6 +17,8 @@ use crate::queue::Queue;
 use crate::reply::{Refusal, Reply};
 use crate::time::Time;
 
+mod properties;
+mod purity;
 pub(crate) mod script;
 
 /// When every world begins: at the start of a grain of typing.
@@ -236,7 +238,8 @@ impl World {
 
     /// The operator of all changes the settings.
     pub fn change(&mut self, change: Change) {
-        let answer = self.ask(Who::Root, Order::Organisation(ORGANISATION, Box::new(organisation::Command::Change(Box::new(change)))));
+        let answer =
+            self.ask(Who::Root, Order::Organisation(ORGANISATION, Box::new(organisation::Command::Change(Box::new(change)))));
         assert_eq!(answer, Ok(Reply::Done));
     }
 
@@ -445,17 +448,6 @@ impl World {
         if self.followers.entry(address).or_default().remove(&session).is_some() {
             self.count(address);
         }
-    }
-
-    /// The log of a conversation.
-    pub fn entries(&self, conversation: ConversationId) -> Vec<conversation::Entry> {
-        let journal = self.conversations.get(&conversation).into_iter().flat_map(|cell| &cell.journal);
-        journal
-            .filter_map(|event| match event {
-                conversation::Event::Entry(entry) => Some((**entry).clone()),
-                _ => None,
-            })
-            .collect()
     }
 }
 

@@ -194,9 +194,7 @@ impl Stage {
                 Some(Order::Customer(customer, Box::new(command)))
             }
             ["picks", "from", queue] => Some(Order::Queue(queue_id(queue), Box::new(queue::Command::Pick { missed: 0 }))),
-            ["lists", queue] => {
-                Some(Order::Queue(queue_id(queue), Box::new(queue::Command::List { after: None, limit: 100 })))
-            }
+            ["lists", queue] => Some(Order::Queue(queue_id(queue), Box::new(queue::Command::List { after: None, limit: 100 }))),
             ["counts", queue] => Some(Order::Queue(queue_id(queue), Box::new(queue::Command::Describe))),
             ["opens", queue] => Some(Order::Queue(queue_id(queue), Box::new(queue::Command::SetOpen { open: true }))),
             ["shuts", queue] => Some(Order::Queue(queue_id(queue), Box::new(queue::Command::SetOpen { open: false }))),
@@ -206,7 +204,7 @@ impl Stage {
                     "away" => Status::Away,
                     _ => Status::Offline,
                 };
-                let own = agent_id(words[0]).expect("an agent");
+                let own = agent_id(words[0].trim_start_matches("foreign-")).expect("an agent");
                 Some(Order::Agent(own, Box::new(agents::Command::SetStatus { status })))
             }
             ["looks", "at", "herself"] => {
@@ -298,9 +296,11 @@ impl Stage {
         for (session, notice) in told {
             if self.world.sessions.get(&session) == Some(&who) {
                 let line = match &notice {
-                    Notice::Typing { by, preview, .. } => {
-                        Some(format!("{} types{}", self.author_name(*by), preview.as_ref().map_or(String::new(), |it| format!(": {it}"))))
-                    }
+                    Notice::Typing { by, preview, .. } => Some(format!(
+                        "{} types{}",
+                        self.author_name(*by),
+                        preview.as_ref().map_or(String::new(), |it| format!(": {it}"))
+                    )),
                     notice => self.notice(Address::Organisation(ORGANISATION), notice),
                 };
                 self.out.extend(line.map(|line| format!("     {line}")));
@@ -416,6 +416,8 @@ impl Stage {
                 vec![format!("ClaimLost to {}, claim {claim}", holder.map_or("nobody", agent_name))]
             }
             Err(Refusal::Blocked { until }) => vec![format!("Blocked: {}", blocked(&Some(until)))],
+            Err(Refusal::Conflict(why)) => vec![format!("Conflict: {why}")],
+            Err(Refusal::Invalid(field)) => vec![format!("Invalid: {field}")],
             Err(refusal) => vec![format!("{refusal:?}")],
         }
     }
