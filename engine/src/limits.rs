@@ -36,16 +36,27 @@ pub const FORGET_EVERY_MS: u64 = 10 * 60 * 1000;
 pub const FORGET_AT_ONCE: usize = 10_000;
 /// Conversations whose logs one call of a search reads; the cursor goes on behind them.
 pub const SEARCH_READS_MAX: usize = 500;
+/// Hits that a search shows of one conversation: whoever wants more opens it.
+pub const HITS_PER_CONVERSATION_MAX: usize = 20;
+/// Questions that may be under way at a time: each may read hundreds of logs.
+pub const QUERIES_MAX: usize = 256;
 /// Log records read at once.
 pub const LOG_PAGE: usize = 500;
 /// Queues that one list call looks at.
 pub const LIST_QUEUES_MAX: usize = 1_000;
 /// Events in one answer of history, in stored bytes: it must fit a session's outbox.
-pub const HISTORY_BYTES_MAX: usize = 64 * 1024;
+pub const HISTORY_BYTES_MAX: usize = 32 * 1024;
 /// Missing events that a session is sent when it follows without having asked.
-pub const UNASKED_BYTES_MAX: usize = 32 * 1024;
+pub const UNASKED_BYTES_MAX: usize = 16 * 1024;
+/// How long a start waits until what came back has told each other how it stands. Requests are served later too,
+/// but might find a queue that has not heard of everybody.
+pub const START_PATIENCE_MS: u64 = 5_000;
 /// How long a stop waits for what is under way.
 pub const STOP_PATIENCE_MS: u64 = 10_000;
+/// Rounds of deadlines in one waking. Each moves a deadline, and no machine has half as many.
+pub const EXPIRIES_PER_WAKE_MAX: usize = 16;
+/// Bytes of snapshots and records in one commit, unless one write alone is larger: a quarter of what a store takes.
+pub const BYTES_PER_COMMIT_MAX: usize = jono_store::limits::BATCH_BYTES_MAX / 4;
 /// How long an entity whose commit or loading failed waits before it looks into the store again: a store that
 /// is away is not helped by being asked in a loop.
 pub const RELOAD_PAUSE_MS: u64 = 250;

@@ -53,6 +53,8 @@ pub const POSITION_PUSH_MS: u64 = 2 * SECOND_MS;
 pub const POSITION_PUSH_FAR_MS: u64 = 10 * SECOND_MS;
 /// Positions up to this one are pushed every [`POSITION_PUSH_MS`].
 pub const POSITION_NEAR: u32 = 100;
+/// Rows in one push; more of them follow in the next. A session's outbox holds a few pushes.
+pub const ROWS_PER_PUSH: usize = 100;
 /// An agent's list is pushed at most this often.
 pub const ROWS_PUSH_MS: u64 = 100;
 /// A conversation that was admitted to a queue must announce itself within this time.

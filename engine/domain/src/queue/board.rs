@@ -8,7 +8,8 @@ use super::{ListPlace, PlaceTold};
 use crate::conversation::{Row, RowState};
 use crate::id::{ConversationId, QueueId};
 use crate::limits::{
-    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PUSH_MS, TAKE_AGE_MAX_MS, TAKES_KEPT,
+    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PER_PUSH, ROWS_PUSH_MS, TAKE_AGE_MAX_MS,
+    TAKES_KEPT,
 };
 use crate::notice::{Notice, WorseReason};
 use crate::reply::QueueSummary;
@@ -59,6 +60,8 @@ pub struct Board {
     jumps: Vec<(Place, WorseReason)>,
     followers: usize,
     changed: BTreeMap<ConversationId, Arc<Row>>,
+    /// In the order in which they changed first, so that none is left behind.
+    changed_order: VecDeque<ConversationId>,
     raised: BTreeMap<ConversationId, String>,
     flush_at: Option<Time>,
     flushed_at: Time,
@@ -174,7 +177,9 @@ impl Board {
             self.note_gone(&row);
         }
         if self.followers > 0 && shown {
-            self.changed.insert(conversation, row);
+            if self.changed.insert(conversation, row).is_none() {
+                self.changed_order.push_back(conversation);
+            }
             self.flush_at.get_or_insert(now.max(self.flushed_at + ROWS_PUSH_MS));
         }
     }
@@ -254,6 +259,7 @@ impl Board {
         self.followers = followers;
         if followers == 0 {
             self.changed.clear();
+            self.changed_order.clear();
             self.raised.clear();
             self.flush_at = None;
         }
@@ -292,20 +298,23 @@ impl Board {
 
     /// What agents are told: the rows that changed, new messages nobody serves, and the numbers.
     pub(super) fn notices(&self, queue: QueueId, open: bool) -> Vec<Notice> {
-        let rows = self.changed.values().map(|row| Notice::Row(Arc::clone(row)));
-        let raised = self.raised.iter().map(|(conversation, preview)| Notice::Raised {
-            queue,
-            conversation: *conversation,
-            preview: preview.clone(),
+        let pushed = || self.changed_order.iter().take(ROWS_PER_PUSH);
+        let rows = pushed().filter_map(|conversation| self.changed.get(conversation)).map(|row| Notice::Row(Arc::clone(row)));
+        let raised = pushed().filter_map(|conversation| {
+            let preview = self.raised.get(conversation)?.clone();
+            Some(Notice::Raised { queue, conversation: *conversation, preview })
         });
         rows.chain(raised).chain([Notice::Queue(self.summary(queue, open))]).collect()
     }
 
     pub(super) fn flushed(&mut self, now: Time) {
-        self.changed.clear();
-        self.raised.clear();
-        self.flush_at = None;
+        let pushed = self.changed_order.len().min(ROWS_PER_PUSH);
+        for conversation in self.changed_order.drain(..pushed) {
+            self.changed.remove(&conversation);
+            self.raised.remove(&conversation);
+        }
         self.flushed_at = now;
+        self.flush_at = (!self.changed_order.is_empty()).then(|| now + ROWS_PUSH_MS);
     }
 
     /// Everybody whose place is not the one they were told.

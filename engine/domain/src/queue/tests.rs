@@ -602,3 +602,28 @@ fn rows_are_pushed_together_and_only_to_those_who_look() {
     });
     assert_eq!(rows.collect::<Vec<_>>(), [2, 3], "one that was never here is nobody's business");
 }
+
+#[test]
+fn many_changed_rows_are_pushed_in_portions_that_an_outbox_holds() {
+    let mut queue = Queue::default();
+    queue.evolve(&Event::FollowersCounted(1));
+    for number in 1..=250 {
+        announce(&mut queue, &row(number, 1, RowState::Waiting));
+    }
+    let mut pushed = Vec::new();
+    let mut now = BEGINNING;
+    while let Some(at) = queue.board.flush_at() {
+        now = now.max(at);
+        for event in queue.expire(SALES, now) {
+            if let Event::Flushed(notices, _) = &event {
+                let rows =
+                    notices.iter().filter_map(|notice| if let Notice::Row(row) = notice { Some(row.conversation) } else { None });
+                pushed.push(rows.collect::<Vec<_>>());
+            }
+            queue.evolve(&event);
+        }
+    }
+    assert_eq!(pushed.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    let all: Vec<_> = pushed.concat();
+    assert_eq!(all, (1..=250).map(ConversationId::from_bits).collect::<Vec<_>>());
+}
