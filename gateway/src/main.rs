@@ -1,1 +1,144 @@
-fn main() {}
+//! `jono`: the command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jono_gateway::config::{Config, Flag, Problems};
+use jono_gateway::server::{self, Failure, VERSION};
+use jono_gateway::{http, wire};
+
+/// Something went wrong while running.
+const FAILED: u8 = 1;
+/// The command line, the environment or the file is wrong.
+const MISCONFIGURED: u8 = 2;
+
+/// A realtime engine for customer support. Without arguments: `jono serve --demo`.
+#[derive(Parser)]
+#[command(name = "jono", version = VERSION)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves.
+    Serve(Serve),
+    /// Prints the effective configuration and where each value came from, or everything that is wrong.
+    CheckConfig(File),
+    /// Prints a document.
+    Schema {
+        /// Which.
+        document: Document,
+    },
+}
+
+#[derive(Args, Default)]
+struct File {
+    /// A TOML file; docs/configuration.md lists the keys.
+    #[arg(long, value_name = "FILE", env = "JONO_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Flags go over the environment (JONO_DATA, JONO_LISTEN, ...), which goes over the file.
+#[derive(Args, Default)]
+struct Serve {
+    #[command(flatten)]
+    file: File,
+    /// The directory of the records; made at the first start [default: ./jono-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Where to listen, IP:PORT; may be given several times [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// What an acknowledgement survives: memory, second or disk [default: disk].
+    #[arg(long, value_name = "LEVEL")]
+    durability: Option<String>,
+    /// What this process does; in this version always `all`.
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Creates a demo organisation with public credentials; on loopback addresses only.
+    #[arg(long)]
+    demo: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Document {
+    /// The WebSocket protocol, for machines.
+    Openrpc,
+    /// The admin API, for machines.
+    Openapi,
+    /// The WebSocket protocol, for people.
+    Protocol,
+}
+
+fn main() -> ExitCode {
+    match Line::parse().command {
+        None => serve(Serve { demo: true, ..Serve::default() }),
+        Some(Command::Serve(flags)) => serve(flags),
+        Some(Command::CheckConfig(file)) => check(&file),
+        Some(Command::Schema { document }) => print(&match document {
+            Document::Openrpc => format!("{:#}\n", wire::openrpc()),
+            Document::Openapi => format!("{:#}\n", http::openapi()),
+            Document::Protocol => wire::protocol_markdown(),
+        }),
+    }
+}
+
+fn serve(flags: Serve) -> ExitCode {
+    let config = match load(&flags.file, &flags.settings()) {
+        Ok(config) => config,
+        Err(problems) => return misconfigured(&problems),
+    };
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(why)) => fail(&why, MISCONFIGURED),
+        Err(Failure::Running(why)) => fail(&why, FAILED),
+    }
+}
+
+fn check(file: &File) -> ExitCode {
+    match load(file, &[]) {
+        Ok(config) => print(&config.effective()),
+        Err(problems) => misconfigured(&problems),
+    }
+}
+
+fn load(file: &File, flags: &[Flag]) -> Result<Config, Problems> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    Config::load(file.config.as_deref(), environment, flags)
+}
+
+impl Serve {
+    fn settings(&self) -> Vec<Flag> {
+        let listen = (!self.listen.is_empty()).then(|| self.listen.join(","));
+        let given = [
+            ("--data", self.data.clone()),
+            ("--listen", listen),
+            ("--durability", self.durability.clone()),
+            ("--role", self.role.clone()),
+            ("--demo", self.demo.then(|| "true".to_owned())),
+        ];
+        given.into_iter().filter_map(|(flag, value)| Some(Flag { flag, value: value? })).collect()
+    }
+}
+
+fn misconfigured(problems: &Problems) -> ExitCode {
+    fail(&problems.to_string(), MISCONFIGURED)
+}
+
+fn fail(why: &str, code: u8) -> ExitCode {
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{}", why.lines().map(|line| format!("jono: {line}")).collect::<Vec<_>>().join("\n"));
+    ExitCode::from(code)
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}

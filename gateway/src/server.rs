@@ -1,1 +1,262 @@
-//! server
+//! A process put together: store, engine, sockets and HTTP; and taken apart again.
+
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::App;
+use futures_util::future::join_all;
+use jono_engine::{Engine, EngineConfig};
+use jono_socket::{ServeConfig, SocketServer, listen};
+use jono_store::{Durability, FjallStore, MemoryStore, Store};
+
+use crate::auth::Auth;
+use crate::config::{self, Config};
+use crate::http::State;
+use crate::session::{Gateway, GatewayAdmit, SUBPROTOCOLS, SessionSettings, Told};
+use crate::{demo, http};
+
+mod descriptors;
+mod root_key;
+
+/// The version, and the revision where it was built from one.
+pub const VERSION: &str = env!("JONO_VERSION");
+
+/// Why a process ended otherwise than by a signal. One sentence, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// What was configured cannot be.
+    Configuration(String),
+    /// The world did not play along.
+    Running(String),
+}
+
+impl Failure {
+    fn running(why: impl Into<String>) -> Self {
+        Self::Running(why.into())
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then ends in order; a second signal ends at once.
+///
+/// # Errors
+/// [`Failure`], when it could not start or did not end in order.
+pub fn run(config: Config) -> Result<(), Failure> {
+    config::start_logging(&config);
+    actix::System::new().block_on(async move {
+        let mut signals = Signals::new().map_err(|error| Failure::running(format!("signals cannot be received: {error}")))?;
+        let process = tokio::select! {
+            started = Process::start(&config) => started?,
+            // Nothing was promised to anybody yet, and the store is made for such an end.
+            () = signals.next() => return Ok(()),
+        };
+        process.announce(&config);
+        signals.next().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            stopped = process.stop(Duration::from_millis(config.shutdown_grace_ms)) => stopped,
+            () = signals.next() => Err(Failure::running("stopped at once by a second signal")),
+        }
+    })
+}
+
+/// One address that is listened on.
+struct Server {
+    sockets: SocketServer<Told>,
+    gateway: Arc<Gateway>,
+}
+
+/// Everything that runs.
+struct Process {
+    engine: Engine,
+    servers: Vec<Server>,
+    state: Arc<State>,
+    descriptors: Option<u64>,
+    root_key: root_key::Found,
+}
+
+impl Process {
+    async fn start(config: &Config) -> Result<Self, Failure> {
+        let descriptors = descriptors::raise();
+        // Before the store, which may take a while to come back: an address in use is said at once.
+        let listeners = config.listen.iter().map(|address| bind(*address)).collect::<Result<Vec<_>, _>>()?;
+        let store = open_store(config).await?;
+        let root_key = root_key::find(&config.root_key, config.data.as_deref())?;
+        let engine = EngineConfig { arbiters: config.arbiters, ..EngineConfig::default() };
+        let engine = Engine::start(store, engine).await.map_err(|error| Failure::running(error.to_string()))?;
+        if config.demo {
+            demo::create(&engine).await.map_err(Failure::Running)?;
+        }
+        if let Some(public) = config.listen.iter().find(|address| !address.ip().is_loopback())
+            && demo::is_open_to_all(&engine.directory())
+        {
+            engine.stop().await;
+            return Err(Failure::Configuration(format!(
+                "refused on {public}: the data directory holds the demo organisation, whose credentials are public; choose another \
+                 with --data, or remove the demo's agents first"
+            )));
+        }
+        let auth = Arc::new(Auth::new(engine.secret()).with_root_key(Some(&root_key.key)));
+        let state = State::new(engine.clone(), Arc::clone(&auth), config.limits.loopback_exempt);
+        let servers = listeners
+            .into_iter()
+            .map(|listener| serve(config, listener, &engine, &auth, &state))
+            .collect::<Result<Vec<_>, _>>()?;
+        state.count_sockets(servers.iter().map(|server| Arc::clone(server.sockets.stats())).collect());
+        state.set_ready(true);
+        Ok(Self { engine, servers, state, descriptors, root_key })
+    }
+
+    /// Says what runs, and in the demo what can be done with it.
+    fn announce(&self, config: &Config) {
+        let counters = self.engine.counters();
+        let data = config.data.as_ref().map_or_else(|| "none".to_owned(), |dir| dir.display().to_string());
+        let addresses: Vec<String> = self.servers.iter().map(|server| server.sockets.addr().to_string()).collect();
+        let (durability, survives) = acknowledgement(config);
+        let (recovered, organisations) = (counters.recovered.get(), self.engine.directory().organisations().count());
+        let descriptors = self.descriptors.unwrap_or(0);
+        let listen = addresses.join(", ");
+        if config.log_json {
+            tracing::info!(
+                version = VERSION,
+                data,
+                durability,
+                survives,
+                listen,
+                recovered,
+                organisations,
+                descriptors,
+                "serving"
+            );
+        } else {
+            say(&format!(
+                "jono {VERSION}: data {data}; durability {durability}: an acknowledgement survives {survives}; listening on \
+                 {listen}; recovered entities: {recovered}, organisations: {organisations}; file descriptors: {descriptors}\n"
+            ));
+        }
+        let wanted = config.limits.sockets_max as u64 + descriptors::RESERVED;
+        if !config.demo && self.descriptors.is_some_and(|have| have < wanted) {
+            tracing::warn!(
+                descriptors,
+                sockets_max = config.limits.sockets_max,
+                "fewer file descriptors than `sockets.sockets_max` needs: raise the limit (ulimit -Hn) or lower the setting"
+            );
+        }
+        if let Some(notice) = self.root_key.notice() {
+            say(&notice);
+        }
+        if let Some(server) = self.servers.first().filter(|_| config.demo) {
+            say(&demo::welcome(server.sockets.addr()));
+        }
+    }
+
+    /// Sockets first, so that what they asked for is answered and stored; then the engine and the store.
+    async fn stop(self, grace: Duration) -> Result<(), Failure> {
+        self.state.set_ready(false);
+        self.servers.iter().for_each(|server| server.gateway.drain());
+        let drained = join_all(self.servers.into_iter().map(|server| server.sockets.drain(grace))).await;
+        self.engine.stop().await;
+        for outcome in drained {
+            outcome.map_err(|error| Failure::running(format!("the listener failed: {error}")))?;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// To the standard output, if anybody reads it.
+fn say(text: &str) {
+    let mut out = io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// The level, and what an acknowledgement survives at it.
+fn acknowledgement(config: &Config) -> (&'static str, &'static str) {
+    match (config.durability, &config.data) {
+        (Durability::Memory, None) => ("memory", "nothing (everything ends with the process)"),
+        (Durability::Memory, Some(_)) => ("memory", "an orderly stop, and nothing else"),
+        (Durability::Second, _) => ("second", "the end of the process, and a power cut but for the last second"),
+        (Durability::Disk, _) => ("disk", "a power cut"),
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    listen(address).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "the address is in use; stop the other process or choose another with --listen".to_owned()
+            }
+            io::ErrorKind::AddrNotAvailable => "this machine does not have the address".to_owned(),
+            io::ErrorKind::PermissionDenied => "this user may not listen there (ports below 1024 are reserved)".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::running(format!("cannot listen on {address}: {why}"))
+    })
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let Some(dir) = config.data.clone() else {
+        return Ok(Arc::new(MemoryStore::new()));
+    };
+    let (durability, shown) = (config.durability, dir.display().to_string());
+    let opened = tokio::task::spawn_blocking(move || FjallStore::open(&dir, durability)).await;
+    let opened = opened.map_err(|_| Failure::running(format!("{shown}: the data directory is damaged beyond reading")))?;
+    let store = opened.map_err(|error| Failure::running(format!("{shown}: {error}")))?;
+    let damaged = store.damaged().len();
+    if damaged > 0 {
+        tracing::error!(data = shown, damaged, "records do not read; what they belong to is left out");
+    }
+    Ok(Arc::new(store))
+}
+
+fn serve(
+    config: &Config,
+    listener: TcpListener,
+    engine: &Engine,
+    auth: &Arc<Auth>,
+    state: &Arc<State>,
+) -> Result<Server, Failure> {
+    let serve = ServeConfig {
+        workers: config.workers,
+        limits: config.limits.clone(),
+        subprotocols: SUBPROTOCOLS,
+        ..ServeConfig::new(listener)
+    };
+    let shared = Arc::clone(state);
+    let app = move || {
+        let state = Arc::clone(&shared);
+        App::new().configure(move |app| http::configure(&state, app))
+    };
+    let settings = SessionSettings { limits: config.session_limits.clone(), desk_origins: config.desk_origins.clone() };
+    let mut attached = None;
+    let sockets = jono_socket::serve(serve, app, |switchboard| {
+        let gateway = Gateway::attach(engine.clone(), Arc::clone(auth), settings, switchboard);
+        GatewayAdmit::new(Arc::clone(attached.insert(gateway)))
+    });
+    let sockets = sockets.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::Configuration(format!("[sockets]: {error}")),
+        _ => Failure::running(format!("cannot serve: {error}")),
+    })?;
+    Ok(Server { sockets, gateway: attached.expect("serving asks once whom to admit") })
+}
+
+/// Signals that ask for an end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

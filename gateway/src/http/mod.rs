@@ -1,1 +1,45 @@
-//! http
+//! Plain HTTP: the admin API, sign-in for the desk, health, metrics and the documents.
+//!
+//! `table` lists every route once; `dispatch` serves them, `openapi` describes them. What is asked is
+//! decided by the engine: the handlers translate, from a `call` to an order. `forms` is the JSON, `problem`
+//! the errors.
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+
+mod agents;
+mod call;
+mod dispatch;
+mod engine;
+mod forms;
+mod metrics;
+mod openapi;
+mod operations;
+mod organisations;
+mod problem;
+mod queues;
+mod route;
+mod sign_in;
+mod sites;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod words;
+
+pub use engine::{Admin, Reading};
+pub use openapi::openapi;
+pub use state::State;
+#[cfg(test)]
+pub(crate) use tests::FakeEngine;
+
+/// Largest body of a request, bytes: an agent of all thousand queues takes 40 KB.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Puts every route of the table, and answers for what is not in it, into an `App`.
+pub fn configure(state: &Arc<State>, config: &mut ServiceConfig) {
+    config.app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
+    dispatch::install(state, table::routes(), config);
+}

@@ -1,0 +1,209 @@
+//! What all sessions of a process share, and how the socket layer and the engine reach them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jono_domain::id::{AgentId, CustomerId};
+use jono_engine::Engine;
+use jono_engine::delivery::{Deliver, Delivery, SessionRef};
+use jono_socket::{Admit, HttpRefusal, SocketId, StatusCode, Switchboard, UpgradeHead, header};
+
+use super::WireSession;
+use super::accounts::{Account, Accounts};
+use super::limits::SessionLimits;
+use super::seam::Backend;
+use crate::auth::Auth;
+
+/// The one path on which sockets are served.
+pub const SOCKET_PATH: &str = "/v1/ws";
+/// The subprotocol, for [`jono_socket::ServeConfig::subprotocols`].
+pub const SUBPROTOCOLS: &[&str] = &["jono.v1"];
+/// Bytes of an `Origin`; longer ones are none of anybody's.
+const ORIGIN_BYTES_MAX: usize = 512;
+
+/// What a session is told by other threads.
+#[derive(Debug)]
+pub enum Told {
+    /// By the engine.
+    Delivery(Delivery),
+    /// The account has too many sessions, and this is the oldest.
+    Superseded,
+    /// The server is going.
+    Draining,
+}
+
+/// How sessions behave.
+#[derive(Clone, Debug, Default)]
+pub struct SessionSettings {
+    /// What each is granted.
+    pub limits: SessionLimits,
+    /// Origins, besides the server's own, whose pages may open agents' sessions, such as
+    /// `https://desk.example`; `*` is any.
+    pub desk_origins: Vec<String>,
+}
+
+/// What all sessions of a process share.
+pub struct Gateway {
+    pub(super) engine: Box<dyn Backend>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) settings: SessionSettings,
+    /// As the engine numbered this gateway.
+    pub(super) number: u32,
+    accounts: Accounts,
+    tell: Box<dyn Fn(Vec<(u64, Told)>) + Send + Sync>,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// Attaches to the engine: deliveries go to the sockets of this switchboard.
+    #[must_use]
+    pub fn attach(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, switchboard: &Switchboard<Told>) -> Arc<Self> {
+        let number = engine.attach_gateway(Arc::new(EngineDeliver::new(switchboard.clone())));
+        let switchboard = switchboard.clone();
+        let tell = move |told: Vec<(u64, Told)>| {
+            switchboard.tell_many(told.into_iter().map(|(socket, told)| (SocketId::from_bits(socket), told)));
+        };
+        Self::new(Box::new(engine), auth, settings, number, Box::new(tell))
+    }
+
+    pub(super) fn new(
+        engine: Box<dyn Backend>,
+        auth: Arc<Auth>,
+        settings: SessionSettings,
+        number: u32,
+        tell: Box<dyn Fn(Vec<(u64, Told)>) + Send + Sync>,
+    ) -> Arc<Self> {
+        let accounts = Accounts::default();
+        Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false) })
+    }
+
+    /// Admits nobody any more, and tells all sessions that the server is going. The socket layer's own
+    /// drain closes them.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        (self.tell)(self.accounts.all().into_iter().map(|socket| (socket, Told::Draining)).collect());
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// The socket is a session of the customer; the oldest of too many is closed.
+    pub(super) fn enter(&self, account: Account, socket: u64) {
+        let max = match account {
+            Account::Customer(_) => self.settings.limits.sessions_per_customer,
+            Account::Agent(_) => self.settings.limits.sessions_per_agent,
+        };
+        if let Some(superseded) = self.accounts.enter(account, socket, max) {
+            (self.tell)(vec![(superseded, Told::Superseded)]);
+        }
+    }
+
+    pub(super) fn leave(&self, account: Account, socket: u64) {
+        self.accounts.leave(account, socket);
+    }
+
+    /// May pages of this origin open agents' sessions?
+    pub(super) fn admits_desk(&self, origin: Option<&Origin>) -> bool {
+        origin.is_none_or(|origin| {
+            origin.is_own_host || self.settings.desk_origins.iter().any(|allowed| allowed == "*" || origin.is(allowed))
+        })
+    }
+}
+
+impl From<CustomerId> for Account {
+    fn from(customer: CustomerId) -> Self {
+        Account::Customer(customer)
+    }
+}
+
+impl From<AgentId> for Account {
+    fn from(agent: AgentId) -> Self {
+        Account::Agent(agent)
+    }
+}
+
+/// Where the page comes from that opened a socket. Browsers always say; others need not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    text: Box<str>,
+    is_own_host: bool,
+}
+
+impl Origin {
+    /// Of an upgrade's `Origin` and `Host`.
+    pub(super) fn new(origin: &str, host: Option<&str>) -> Self {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        let is_own_host = authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host));
+        Self { text: origin.into(), is_own_host }
+    }
+
+    /// Is it this one, as an operator wrote it?
+    pub(super) fn is(&self, allowed: &str) -> bool {
+        self.text.eq_ignore_ascii_case(allowed.trim_end_matches('/'))
+    }
+}
+
+/// Judges upgrade requests; one clone per worker.
+#[derive(Clone)]
+pub struct GatewayAdmit {
+    gateway: Arc<Gateway>,
+}
+
+impl GatewayAdmit {
+    /// Over what sessions share.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+impl Admit for GatewayAdmit {
+    type Session = WireSession;
+
+    fn admit(&self, head: &UpgradeHead<'_>) -> Result<WireSession, HttpRefusal> {
+        let host = head.header(&header::HOST);
+        let origin = judge(head.path(), head.origin(), host, self.gateway.is_draining())?;
+        Ok(WireSession::new(Arc::clone(&self.gateway), origin))
+    }
+}
+
+/// The path, the form of the origin, and whether anybody is admitted at all. Which origins are allowed
+/// is known at `session.open`, when the site or role is.
+pub(super) fn judge(
+    path: &str,
+    origin: Option<&str>,
+    host: Option<&str>,
+    is_draining: bool,
+) -> Result<Option<Box<Origin>>, HttpRefusal> {
+    if path != SOCKET_PATH {
+        return Err(HttpRefusal::new(StatusCode::NOT_FOUND, "sockets are at /v1/ws"));
+    }
+    if is_draining {
+        return Err(HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "server going"));
+    }
+    match origin {
+        Some(origin) if origin.len() > ORIGIN_BYTES_MAX => Err(HttpRefusal::new(StatusCode::FORBIDDEN, "origin")),
+        origin => Ok(origin.map(|origin| Box::new(Origin::new(origin, host)))),
+    }
+}
+
+/// Takes the engine's deliveries to sockets.
+pub struct EngineDeliver {
+    switchboard: Switchboard<Told>,
+}
+
+impl EngineDeliver {
+    /// To the sockets of this switchboard.
+    #[must_use]
+    pub fn new(switchboard: Switchboard<Told>) -> Self {
+        Self { switchboard }
+    }
+}
+
+impl Deliver for EngineDeliver {
+    fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
+        let told = batch.into_iter().map(|(session, delivery)| (SocketId::from_bits(session.session), Told::Delivery(delivery)));
+        self.switchboard.tell_many(told);
+    }
+}
