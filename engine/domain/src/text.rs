@@ -4,7 +4,7 @@ use crate::limits::{NAME_BYTES_MAX, PREVIEW_CHARS, TEXT_BYTES_MAX, WORD_BYTES_MA
 use crate::reply::Refusal;
 
 /// A message, note or canned text: not empty, at most [`TEXT_BYTES_MAX`], line breaks and tabs allowed, other
-/// control characters not.
+/// characters below U+0020 not.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
@@ -12,7 +12,7 @@ pub fn check_text(text: &str) -> Result<(), Refusal> {
     check(text, TEXT_BYTES_MAX, "text")?;
     // Nobody types the others, and each takes six bytes on the wire: a message of nothing else would
     // burden its readers' connections.
-    if text.chars().any(|c| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    if text.chars().any(|c| c < ' ' && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Refusal::Invalid("text"));
     }
     Ok(())

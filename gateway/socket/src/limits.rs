@@ -94,7 +94,7 @@ impl Default for SocketLimits {
             fragment_bytes: 16 * 1024,
             read_buffer_bytes: 1024,
             write_buffer_bytes: 4096,
-            outbox_bytes_max: 96 * 1024,
+            outbox_bytes_max: 256 * 1024,
             outbox_bytes_per_worker_max: 64 * 1024 * 1024,
             read_pause_bytes: 64 * 1024,
             told_waiting_max: 1024 * 1024,

@@ -172,11 +172,9 @@ impl Auth {
         let account = directory.organisation(signed_in.organisation).and_then(|it| it.account(signed_in.agent));
         match (account, &signed_in.credential) {
             (None, _) => false,
-            (Some(_), Credential::Token(hash)) => {
-                directory.token(hash).is_some_and(|(organisation, agent, _)| {
-                    organisation.id == signed_in.organisation && agent == signed_in.agent
-                })
-            }
+            (Some(_), Credential::Token(hash)) => directory
+                .token(hash)
+                .is_some_and(|(organisation, agent, _)| organisation.id == signed_in.organisation && agent == signed_in.agent),
             (Some(account), Credential::Desk(fingerprint)) => {
                 account.password_hash.as_deref().is_some_and(|hash| self.fingerprint_of(hash) == *fingerprint)
             }

@@ -32,6 +32,9 @@ pub enum Told {
     Draining,
 }
 
+/// Tells sockets, by number.
+type Tell = dyn Fn(Vec<(u64, Told)>) + Send + Sync;
+
 /// How sessions behave.
 #[derive(Clone, Debug, Default)]
 pub struct SessionSettings {
@@ -50,7 +53,7 @@ pub struct Gateway {
     /// As the engine numbered this gateway.
     pub(super) number: u32,
     accounts: Accounts,
-    tell: Box<dyn Fn(Vec<(u64, Told)>) + Send + Sync>,
+    tell: Box<Tell>,
     draining: AtomicBool,
 }
 
@@ -71,7 +74,7 @@ impl Gateway {
         auth: Arc<Auth>,
         settings: SessionSettings,
         number: u32,
-        tell: Box<dyn Fn(Vec<(u64, Told)>) + Send + Sync>,
+        tell: Box<Tell>,
     ) -> Arc<Self> {
         let accounts = Accounts::default();
         Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false) })

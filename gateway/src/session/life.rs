@@ -8,7 +8,7 @@ use jono_socket::{Closed, Text};
 
 use super::gateway::{Gateway, Origin, Told};
 use super::open::{Context, Open, Then};
-use super::opening::{self, Opening, Progress};
+use super::opening::{self, Fresh, Opening, Progress};
 use super::replies::{Replies, Slot};
 use super::seam::Sink;
 use crate::wire::envelope::{self, Call, Incoming, Malformed};
@@ -29,7 +29,7 @@ pub(super) struct Life {
 }
 
 enum State {
-    Fresh(Option<Box<Origin>>),
+    Fresh(Fresh),
     Opening(Box<Opening>),
     Open(Box<Open>),
     /// Ended, or in the midst of a step.
@@ -38,7 +38,13 @@ enum State {
 
 impl Life {
     pub(super) fn new(gateway: Arc<Gateway>, origin: Option<Box<Origin>>) -> Self {
-        Self { gateway, state: State::Fresh(origin), replies: Replies::default(), socket: 0, is_closing: false }
+        Self {
+            gateway,
+            state: State::Fresh(Fresh { origin, next_request: 1 }),
+            replies: Replies::default(),
+            socket: 0,
+            is_closing: false,
+        }
     }
 
     pub(super) fn opened(&mut self, sink: &mut dyn Sink) {
@@ -81,13 +87,13 @@ impl Life {
                 context.replies.say(slot, Ok(pong), context.sink);
                 state
             }
-            (State::Fresh(origin), Some(Method { call: methods::Call::SessionOpen, .. })) => {
+            (State::Fresh(fresh), Some(Method { call: methods::Call::SessionOpen, .. })) => {
                 if slot.is_silent() {
                     let error = WireError::invalid_request("session.open needs an id");
                     context.replies.say(Slot::malformed(None, batch), Err(error), context.sink);
-                    State::Fresh(origin)
+                    State::Fresh(fresh)
                 } else {
-                    went_on(opening::begin(params, slot, origin, context), context, &mut self.is_closing)
+                    went_on(opening::begin(params, slot, fresh, context), context, &mut self.is_closing)
                 }
             }
             (state @ State::Opening(_), Some(Method { call: methods::Call::SessionOpen, .. })) => {
@@ -122,7 +128,9 @@ impl Life {
                 let then = open.told(delivery, context);
                 self.went(open, then, sink)
             }
-            (Told::Delivery(delivery), State::Opening(opening)) => went_on(opening.told(delivery, context), context, &mut self.is_closing),
+            (Told::Delivery(delivery), State::Opening(opening)) => {
+                went_on(opening.told(delivery, context), context, &mut self.is_closing)
+            }
             // Of an open that failed.
             (Told::Delivery(_), state @ State::Fresh(_)) => state,
             (Told::Superseded, state) => {
@@ -144,13 +152,9 @@ impl Life {
         }
     }
 
-    /// Every few seconds: what could not go on for want of room in the engine tries again.
-    pub(super) fn ticked(&mut self, sink: &mut dyn Sink) {
-        if let State::Open(open) = &self.state
-            && open.has_more()
-        {
-            self.go_on(crate::auth::now(), sink);
-        }
+    /// Is there something that could not go on for want of room, here or in the engine?
+    pub(super) fn has_more(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.has_more())
     }
 
     /// The socket is closed: nothing is followed any more.
@@ -192,13 +196,13 @@ fn went_on(progress: Progress, context: &mut Context<'_>, is_closing: &mut bool)
             }
             State::Open(open)
         }
-        Progress::Failed { origin, is_final } => {
+        Progress::Failed { fresh, is_final } => {
             if is_final {
                 *is_closing = true;
                 context.replies.finish(context.sink);
                 context.sink.close(4001, "credentials refused");
             }
-            State::Fresh(origin)
+            State::Fresh(fresh)
         }
     }
 }

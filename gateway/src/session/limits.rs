@@ -31,6 +31,8 @@ pub(super) const OPENING_AT_ONCE: usize = 8;
 /// Bytes of conversations in `session.open`'s result, which must fit an outbox (256 KiB) with the lists
 /// below; the rest are told one by one, as the peer reads.
 pub(super) const OPENED_CONVERSATIONS_BYTES: usize = 64 * 1024;
+/// Bytes of those that were asked for already when that was reached.
+pub(super) const OPENED_CONVERSATIONS_BYTES_MAX: usize = 80 * 1024;
 /// Bytes of each other list in that result.
 pub(super) const OPENED_LIST_BYTES: usize = 32 * 1024;
 /// Bytes of missing events that the engine sends when a conversation is followed, without being asked for
@@ -172,5 +174,29 @@ mod tests {
         assert!(buckets.take(Rate::Start, &rates, now).is_err());
         let an_hour_back = now - 3_600_000;
         assert!(buckets.take(Rate::Start, &rates, an_hour_back).unwrap_err() <= 6_000);
+    }
+
+    #[test]
+    fn the_reference_tells_these_limits() {
+        let grouped = |number: u32| match number {
+            0..1_000 => number.to_string(),
+            _ => format!("{} {:03}", number / 1_000, number % 1_000),
+        };
+        let told = |it: Allowance| format!("{} a minute, {} at once", grouped(it.per_minute), grouped(it.burst));
+        let limits = SessionLimits::default();
+        let (customer, agent) = (limits.customer, limits.agent);
+        let text = crate::wire::protocol_markdown();
+        for line in [
+            format!("| {} | |", told(customer.start)),
+            format!("| {} | {} |", told(customer.write), told(agent.write)),
+            format!("| {} | {} |", told(customer.read), told(agent.read)),
+            format!("| {} | {} |", told(customer.signal), told(agent.signal)),
+            format!("may have {} requests waiting", limits.requests),
+            format!("({} of a customer, {} of an agent)", limits.sessions_per_customer, limits.sessions_per_agent),
+            format!("at most the last {} events", jono_domain::limits::PAGE_EVENTS_MAX).replace("at most", "At most"),
+            format!("at most {SINCE_MAX}.").replace("at most", "At most"),
+        ] {
+            assert!(text.contains(&line), "{line}");
+        }
     }
 }

@@ -66,7 +66,9 @@ impl Session for WireSession {
     }
 
     fn ticked(&mut self, socket: &mut Socket<'_>) {
-        self.0.ticked(socket);
+        if self.0.has_more() {
+            self.0.go_on(now(), socket);
+        }
     }
 
     fn closed(&mut self, cause: Closed) {

@@ -64,7 +64,7 @@ pub(super) struct Open {
     is_opening: bool,
 }
 
-/// Requests that wait for answers: numbers `first..first + left_at_first`.
+/// A request that waits for answers: those to the numbers `first..first + count`.
 struct Pending {
     first: u64,
     count: u64,
@@ -74,13 +74,13 @@ struct Pending {
 }
 
 impl Open {
-    pub(super) fn new(party: Party) -> Self {
+    pub(super) fn new(party: Party, next_request: u64) -> Self {
         Self {
             party,
             tracks: Tracks::default(),
             subscribed: Vec::new(),
             pending: Vec::new(),
-            next_request: 1,
+            next_request,
             buckets: Buckets::default(),
             behind: VecDeque::new(),
             follow_later: VecDeque::new(),
@@ -129,8 +129,7 @@ impl Open {
             Party::Agent(_) => &limits.agent,
         };
         self.buckets.take(method.rate, rates, context.now).map_err(WireError::rate_limited)?;
-        let known =
-            Known { party: &self.party, tracks: &self.tracks, subscribed: &self.subscribed, directory, now: context.now };
+        let known = Known { party: &self.party, tracks: &self.tracks, subscribed: &self.subscribed, directory, now: context.now };
         let ask = plan::plan(method.call, params, &known)?;
         let waits = !matches!(ask, Ask::Answer(_) | Ask::Close | Ask::Unfollow(_));
         if waits && self.pending.len() >= limits.requests {
@@ -190,6 +189,11 @@ impl Open {
 
     pub(super) fn reply_to(&self, context: &Context<'_>) -> ReplyTo {
         ReplyTo::Session { session: context.session(), request: self.next_request }
+    }
+
+    /// The number that the next request will have.
+    pub(super) fn next_request(&self) -> u64 {
+        self.next_request
     }
 
     /// The number of the request that was just made.
@@ -431,7 +435,8 @@ impl Open {
 
     /// Is there something that waits for room?
     pub(super) fn has_more(&self) -> bool {
-        !self.is_going_on && !(self.behind.is_empty() && self.follow_later.is_empty())
+        let waits = !self.behind.is_empty() || !self.follow_later.is_empty();
+        waits && !self.is_going_on
     }
 
     /// The next page of a log, or the next conversation to be followed, if the peer has room.

@@ -19,8 +19,8 @@ use serde_json::value::RawValue;
 
 use super::gateway::{Gateway, Origin};
 use super::limits::{
-    HELD_BACK_BYTES_MAX, HELD_BACK_MAX, OPENED_CONVERSATIONS_BYTES, OPENED_LIST_BYTES, OPENING_AT_ONCE, PAGE_BYTES_MAX,
-    QUEUES_AT_OPEN_AGENT_MAX, QUEUES_AT_OPEN_CUSTOMER_MAX, SINCE_MAX,
+    HELD_BACK_BYTES_MAX, HELD_BACK_MAX, OPENED_CONVERSATIONS_BYTES, OPENED_CONVERSATIONS_BYTES_MAX, OPENED_LIST_BYTES,
+    OPENING_AT_ONCE, PAGE_BYTES_MAX, QUEUES_AT_OPEN_AGENT_MAX, QUEUES_AT_OPEN_CUSTOMER_MAX, SINCE_MAX,
 };
 use super::open::{Context, Open, Then};
 use super::party::{AgentParty, CustomerParty, Party};
@@ -33,6 +33,13 @@ use crate::wire::id::Id;
 use crate::wire::params::{OpenRole, SessionOpen};
 use crate::wire::results::{Made, Me, Part, SessionOpened, ShownLimits, ShownOrganisation};
 use crate::wire::shown::{AnyConversation, BlockedUntil, OrganisationName, ShownTag};
+
+/// A session that has not said who it is.
+pub(super) struct Fresh {
+    pub(super) origin: Option<Box<Origin>>,
+    /// Numbers of an attempt that failed are not used again: its answers may still come.
+    pub(super) next_request: u64,
+}
 
 /// A session whose `session.open` is under way.
 pub(super) struct Opening {
@@ -97,29 +104,24 @@ pub(super) enum Progress {
     /// Answered; open.
     Open(Box<Open>, Then),
     /// Answered with an error; the client may try again, if it is not final.
-    Failed { origin: Option<Box<Origin>>, is_final: bool },
+    Failed { fresh: Fresh, is_final: bool },
 }
 
 /// Begins: checks who it is and asks the engine for the account.
-pub(super) fn begin(
-    params: Option<&RawValue>,
-    slot: Slot,
-    origin: Option<Box<Origin>>,
-    context: &mut Context<'_>,
-) -> Progress {
+pub(super) fn begin(params: Option<&RawValue>, slot: Slot, fresh: Fresh, context: &mut Context<'_>) -> Progress {
     let directory = context.gateway.engine.directory();
-    let admitted = admitted(params, origin.as_deref(), &directory, context);
+    let admitted = admitted(params, fresh.origin.as_deref(), &directory, context);
     let (party, since, was_resumed) = match admitted {
         Ok(admitted) => admitted,
         Err(Failed { error, is_final }) => {
             context.replies.say(slot, Err(error), context.sink);
-            return Progress::Failed { origin, is_final };
+            return Progress::Failed { fresh, is_final };
         }
     };
     let mut opening = Box::new(Opening {
         slot,
-        origin,
-        open: Open::new(party),
+        origin: fresh.origin,
+        open: Open::new(party, fresh.next_request),
         since,
         expected: BTreeMap::new(),
         asked: Vec::new(),
@@ -203,12 +205,7 @@ fn customer(
     Ok((Party::Customer(Box::new(party)), resumed.is_some()))
 }
 
-fn agent(
-    params: &SessionOpen,
-    origin: Option<&Origin>,
-    directory: &Directory,
-    context: &Context<'_>,
-) -> Result<Party, Failed> {
+fn agent(params: &SessionOpen, origin: Option<&Origin>, directory: &Directory, context: &Context<'_>) -> Result<Party, Failed> {
     let wrong = || turned_away(WireError::unauthorized("the token is not valid"));
     let token = params.token.as_deref();
     let token = token.ok_or_else(|| WireError::invalid_params(Some("token"), "an agent shows a token"))?;
@@ -341,6 +338,14 @@ impl Opening {
                 let directory = context.gateway.engine.directory();
                 let reader = Reader { audience: self.open.party.audience(), organisation: None, directory: &directory };
                 let shown = reader.conversation(&view, Some(from_seq));
+                if self.conversations_bytes + shown.bytes() > OPENED_CONVERSATIONS_BYTES_MAX {
+                    // It does not fit: told later, from the beginning.
+                    self.open.tracks.unfollow(conversation);
+                    context.gateway.engine.unfollow(context.session(), Address::Conversation(conversation));
+                    self.to_follow.get_or_insert_default().push_back((conversation, after));
+                    self.conversations_bytes = OPENED_CONVERSATIONS_BYTES_MAX;
+                    return Ok(());
+                }
                 self.conversations_bytes += shown.bytes();
                 self.conversations.push(shown.into());
             }
@@ -352,9 +357,7 @@ impl Opening {
     /// A no that will stay one.
     fn refused(&mut self, expected: &Expected) -> Result<(), Failed> {
         match expected {
-            Expected::Account | Expected::Organisation => {
-                Err(turned_away(WireError::unauthorized("the account is not there")))
-            }
+            Expected::Account | Expected::Organisation => Err(turned_away(WireError::unauthorized("the account is not there"))),
             Expected::Subscription(_) | Expected::Queue => Ok(()),
             Expected::Conversation(conversation, _) => {
                 self.is_complete &= !self.since.contains_key(conversation);
@@ -414,7 +417,7 @@ impl Opening {
     fn fail(self: Box<Self>, error: WireError, is_final: bool, context: &mut Context<'_>) -> Progress {
         self.leave(context.session(), context.gateway);
         context.replies.say(self.slot, Err(error), context.sink);
-        Progress::Failed { origin: self.origin, is_final }
+        Progress::Failed { fresh: Fresh { origin: self.origin, next_request: self.open.next_request() }, is_final }
     }
 
     /// Follows nothing any more.
@@ -456,8 +459,7 @@ impl Opening {
         let directory = context.gateway.engine.directory();
         let nobody = Organisation::default();
         let organisation = directory.organisation(self.open.party.organisation()).map_or(&nobody, |it| &**it);
-        let reader =
-            Reader { audience: self.open.party.audience(), organisation: Some(organisation), directory: &directory };
+        let reader = Reader { audience: self.open.party.audience(), organisation: Some(organisation), directory: &directory };
         let mut incomplete = Vec::new();
         let mut cut = |part: Part, is_cut: bool| {
             if is_cut {
@@ -490,13 +492,11 @@ impl Opening {
                 };
                 let (canned, more) = render::page(render::canned(personal, &shared), OPENED_LIST_BYTES);
                 cut(Part::Canned, more.is_some());
-                let tags = organisation.tags.iter().map(|(tag, definition)| {
-                    (tag.clone(), Made::of(&ShownTag::of(tag, definition)))
-                });
+                let tags =
+                    organisation.tags.iter().map(|(tag, definition)| (tag.clone(), Made::of(&ShownTag::of(tag, definition))));
                 let (tags, more) = render::page(tags, OPENED_LIST_BYTES);
                 cut(Part::Tags, more.is_some());
-                let (agents, more) =
-                    render::page(render::colleagues(organisation, &self.board, |_, _| true), OPENED_LIST_BYTES);
+                let (agents, more) = render::page(render::colleagues(organisation, &self.board, |_, _| true), OPENED_LIST_BYTES);
                 cut(Part::Agents, more.is_some());
                 let me = Me::Agent {
                     id: Id(agent),

@@ -399,13 +399,7 @@ fn agents(params: &p::AgentList, known: &Known<'_>) -> Result<Ask, WireError> {
     Ok(in_organisation(organisation::Command::ListPresence, None, Render::Agents { queue, after }, known))
 }
 
-fn canned(
-    keyword: String,
-    text: Option<String>,
-    scope: p::Scope,
-    key: Option<Key>,
-    known: &Known<'_>,
-) -> Result<Ask, WireError> {
+fn canned(keyword: String, text: Option<String>, scope: p::Scope, key: Option<Key>, known: &Known<'_>) -> Result<Ask, WireError> {
     match scope {
         p::Scope::Personal => as_agent(agent::Command::SetCanned { keyword, text }, key, Render::Done, known),
         p::Scope::Shared => {

@@ -18,8 +18,8 @@ use crate::wire::id::Id;
 use crate::wire::results as r;
 use crate::wire::results::Made;
 use crate::wire::shown::{
-    AgentConversation, AgentName, AgentQueue, AnyConversation, AnyQueue, Canned, Colleague, ConversationState, CustomerConversation,
-    CustomerQueue, ShownTag,
+    AgentConversation, AgentName, AgentQueue, AnyConversation, AnyQueue, Canned, Colleague, ConversationState,
+    CustomerConversation, CustomerQueue, ShownTag,
 };
 
 /// How the answer to a request becomes a result.
@@ -78,9 +78,7 @@ pub(super) fn done() -> String {
 
 /// A refusal, with agents named.
 pub(super) fn refused(refusal: &jono_domain::reply::Refusal, directory: &Directory) -> WireError {
-    WireError::of(refusal, |agent| {
-        serde_json::to_value(AgentName::of(agent, directory)).unwrap_or(serde_json::Value::Null)
-    })
+    WireError::of(refusal, |agent| serde_json::to_value(AgentName::of(agent, directory)).unwrap_or(serde_json::Value::Null))
 }
 
 impl Reader<'_> {
@@ -189,7 +187,8 @@ impl Reader<'_> {
 
     fn canned(&self, personal: &[CannedMessage], cursor: Option<&str>) -> String {
         let shared = self.organisation.map(Organisation::canned_messages).unwrap_or_default();
-        let (canned, cursor) = page(canned(personal, &shared).filter(|(at, _)| cursor.is_none_or(|cursor| at.as_str() > cursor)), PAGE_BYTES);
+        let (canned, cursor) =
+            page(canned(personal, &shared).filter(|(at, _)| cursor.is_none_or(|cursor| at.as_str() > cursor)), PAGE_BYTES);
         written(&r::CannedPage { canned, cursor })
     }
 }
@@ -199,7 +198,8 @@ pub(super) fn canned<'a>(
     personal: &'a [CannedMessage],
     shared: &'a [CannedMessage],
 ) -> impl Iterator<Item = (String, Made<Canned<'a>>)> {
-    let placed = |prefix: char| move |canned: &'a CannedMessage| (format!("{prefix}{}", canned.keyword), Made::of(&Canned::from(canned)));
+    let placed =
+        |prefix: char| move |canned: &'a CannedMessage| (format!("{prefix}{}", canned.keyword), Made::of(&Canned::from(canned)));
     personal.iter().map(placed('p')).chain(shared.iter().map(placed('s')))
 }
 
@@ -224,10 +224,7 @@ pub(super) fn tags(organisation: &Organisation, after: Option<&str>) -> String {
 }
 
 /// As many as fit, at least one; and the place of the last if there are more.
-pub(super) fn page<T>(
-    items: impl Iterator<Item = (String, Made<T>)>,
-    bytes_max: usize,
-) -> (Vec<Made<T>>, Option<String>) {
+pub(super) fn page<T>(items: impl Iterator<Item = (String, Made<T>)>, bytes_max: usize) -> (Vec<Made<T>>, Option<String>) {
     let mut page = Vec::new();
     let mut bytes = 0;
     let mut last = None;

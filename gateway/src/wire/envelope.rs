@@ -187,7 +187,7 @@ fn read_call(text: &str) -> Result<Call<'_>, Malformed> {
         None => None,
         Some(raw) => Some(read_id(raw).ok_or_else(|| invalid(None, "an id is a string, a number or null, not long"))?),
     };
-    if !envelope.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"") {
+    if envelope.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     let method = envelope.method.and_then(|method| serde_json::from_str::<Name<'_>>(method.get()).ok());
@@ -198,9 +198,7 @@ fn read_call(text: &str) -> Result<Call<'_>, Malformed> {
         return Err(Malformed { id, error: WireError::method_not_found() });
     }
     match envelope.params {
-        Some(params) if !matches!(params.get().as_bytes()[0], b'{' | b'[' | b'n') => {
-            Err(invalid(id, "params must be an object"))
-        }
+        Some(params) if !matches!(params.get().as_bytes()[0], b'{' | b'[' | b'n') => Err(invalid(id, "params must be an object")),
         params => Ok(Call { id, method, params }),
     }
 }
@@ -244,7 +242,7 @@ fn offset_of(text: &str, error: &serde_json::Error) -> usize {
     lines.map(str::len).sum::<usize>() + error.column()
 }
 
-/// The member of an object whose value begins last before the offset.
+/// The member of an object whose value begins last, not behind the offset.
 fn member_at(text: &str, offset: usize) -> Option<String> {
     struct Starts<'a>(&'a str, usize);
     impl<'de> Visitor<'de> for Starts<'de> {
@@ -258,7 +256,7 @@ fn member_at(text: &str, offset: usize) -> Option<String> {
             let mut last = None;
             while let Ok(Some((Name(name), value))) = members.next_entry::<Name<'de>, &'de RawValue>() {
                 let start = value.get().as_ptr() as usize - self.0.as_ptr() as usize;
-                if start < self.1 && name.len() <= METHOD_BYTES_MAX {
+                if start <= self.1 && name.len() <= METHOD_BYTES_MAX {
                     last = Some(name.into_owned());
                 }
             }

@@ -35,7 +35,12 @@ impl Roles {
     /// Their names, in words.
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {
-        let all = [(Roles::NOBODY_YET, "before open"), (Roles::CUSTOMER, "customer"), (Roles::PLAIN_AGENT, "agent"), (Roles::OPERATOR, "operator")];
+        let all = [
+            (Roles::NOBODY_YET, "before open"),
+            (Roles::CUSTOMER, "customer"),
+            (Roles::PLAIN_AGENT, "agent"),
+            (Roles::OPERATOR, "operator"),
+        ];
         all.into_iter().filter(|(role, _)| self.include(*role)).map(|(_, name)| name).collect()
     }
 }

@@ -17,3 +17,6 @@ pub mod shown;
 
 mod documents;
 pub use documents::{openrpc, protocol_markdown};
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use jono_domain::account::Audience;
 use jono_domain::agent::PresenceCause;
 use jono_domain::id::{AgentId, ConversationId, QueueId};
 use jono_domain::notice::{Notice, Warning, WorseReason};
-use jono_engine::directory::Directory;
 use jono_engine::delivery::Shared;
+use jono_engine::directory::Directory;
 use jono_socket::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -15,9 +15,7 @@ use super::envelope;
 use super::event::Event;
 use super::id::Id;
 use super::methods::Roles;
-use super::shown::{
-    AgentConversation, AgentQueue, AnyConversation, By, Canned, ShownCause, ShownStatus, ms,
-};
+use super::shown::{AgentConversation, AgentQueue, AnyConversation, By, Canned, ShownCause, ShownStatus, ms};
 
 /// Bytes of a canned.changed that is sent whole; a longer list is read with `canned.list`.
 const CANNED_BYTES_MAX: usize = 64 * 1024;

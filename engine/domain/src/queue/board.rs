@@ -86,7 +86,8 @@ impl Board {
         self.known.contains_key(&conversation) || self.expected.contains_key(&conversation)
     }
 
-    pub(super) fn conversations(&self) -> impl Iterator<Item = ConversationId> {
+    /// Every conversation that is here, in no order that matters.
+    pub fn conversations(&self) -> impl Iterator<Item = ConversationId> {
         self.known.keys().copied()
     }
 

@@ -76,6 +76,7 @@ fn types(out: &mut String, schemas: &Schemas) {
     for (name, schema) in &schemas.types {
         line(out, format_args!("\n### {name}\n\n{}", text_of(schema)));
         if schema["properties"].is_object() || alternatives(schema).is_some_and(|all| !is_words(all)) {
+            out.push_str("\nForm");
             shape(out, schema, "");
         } else if let Some(words) = alternatives(schema) {
             out.push_str("\n| value | |\n|---|---|\n");
@@ -100,7 +101,8 @@ fn shape(out: &mut String, schema: &Value, when_empty: &str) {
     }
     if !members.is_empty() {
         out.push_str(":\n\n| member | type | |\n|---|---|---|\n");
-        for (name, member) in members {
+        let (needed, optional): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| is_required(schema, name));
+        for (name, member) in needed.into_iter().chain(optional) {
             let optional = if is_required(schema, name) { "" } else { "?" };
             line(out, format_args!("| `{name}`{optional} | {} | {} |", kind_of(member), text_of(member)));
         }

@@ -30,9 +30,8 @@ impl Schemas {
         // What is read may leave out other things than what is written does.
         let mut read = generator(Contract::Deserialize);
         let mut written = generator(Contract::Serialize);
-        let methods = METHODS.iter().map(|method| {
-            ((method.params)(&mut read).to_value(), (method.result)(&mut written).to_value())
-        });
+        let methods =
+            METHODS.iter().map(|method| ((method.params)(&mut read).to_value(), (method.result)(&mut written).to_value()));
         let methods = methods.collect();
         let notifications = NOTIFICATIONS.iter().map(|it| (it.params)(&mut written).to_value()).collect();
         let mut types = read.take_definitions(true);
