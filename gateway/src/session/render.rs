@@ -8,7 +8,7 @@ use jono_domain::id::{AgentId, ConversationId, QueueId};
 use jono_domain::organisation::{Account, Organisation, Presence};
 use jono_domain::reply::{CannedMessage, ConversationView, QueueSummary, Reply};
 use jono_engine::directory::Directory;
-use jono_engine::request::{Answer, Outcome};
+use jono_engine::request::{Answer, Hit, Outcome};
 use serde::Serialize;
 
 use super::limits::PAGE_BYTES;
@@ -110,13 +110,7 @@ impl Reader<'_> {
                 let conversations = rows.iter().map(|row| AgentConversation::row(row, self.directory)).collect();
                 written(&r::ListPage { conversations, cursor: cursor.as_deref() })
             }
-            (Render::Found, Outcome::Found { hits, cursor }) => {
-                let hits = hits.iter().filter_map(|hit| {
-                    let event = Event::hit(hit.row.conversation, &hit.entry, self.directory)?;
-                    Some(r::ShownHit { conversation: AgentConversation::row(&hit.row, self.directory), event })
-                });
-                written(&r::SearchPage { hits: hits.collect(), cursor: cursor.as_deref() })
-            }
+            (Render::Found, Outcome::Found { hits, cursor }) => self.found(&hits, cursor),
             (Render::Queue, Outcome::Reply(Reply::Queue(summary))) => written(&self.queue(&summary)),
             (Render::Agents { queue, after }, Outcome::Reply(Reply::Presence(board))) => self.agents(*queue, *after, &board),
             (Render::Canned { cursor }, Outcome::Reply(Reply::Agent(view))) => self.canned(&view.canned, cursor.as_deref()),
@@ -174,6 +168,17 @@ impl Reader<'_> {
             events.reverse();
         }
         written(&r::HistoryPage { events, head, more })
+    }
+
+    /// The engine ends a page with a whole conversation, which may hold any number of hits.
+    fn found(&self, hits: &[Hit], cursor: Option<String>) -> String {
+        let made = hits.iter().filter_map(|hit| {
+            let event = Event::hit(hit.row.conversation, &hit.entry, self.directory)?;
+            let conversation = AgentConversation::row(&hit.row, self.directory);
+            Some((String::new(), Made::of(&r::ShownHit { conversation, event })))
+        });
+        let (hits, rest) = page(made, PAGE_BYTES);
+        written(&r::SearchPage { hits, cut: rest.is_some(), cursor })
     }
 
     fn agents(&self, queue: Option<QueueId>, after: Option<AgentId>, board: &[(AgentId, Presence)]) -> String {

@@ -294,7 +294,7 @@ pub struct Search {
     pub to: Option<u64>,
     /// `cursor` of the page before.
     pub cursor: Option<String>,
-    /// At most this many, by default and at most 20.
+    /// A page ends with the conversation that brings it to so many hits; by default and at most 20.
     pub limit: Option<u32>,
 }
 

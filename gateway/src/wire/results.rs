@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::event::Event;
+use super::event::{Event, is_false};
 use super::id::Id;
 use super::shown::{
     AgentConversation, AnyConversation, AnyQueue, BlockedUntil, Canned, Colleague, ConversationState, OrganisationName,
@@ -271,10 +271,13 @@ pub struct ShownHit<'a> {
 #[schemars(rename = "SearchPage")]
 pub struct SearchPage<'a> {
     /// Newest conversations first.
-    pub hits: Vec<ShownHit<'a>>,
+    pub hits: Vec<Made<ShownHit<'a>>>,
+    /// More messages of the last conversation match than fit a page: look for them there.
+    #[serde(skip_serializing_if = "is_false")]
+    pub cut: bool,
     /// Goes on searching; may be present with few hits or none, when much had to be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<&'a str>,
+    pub cursor: Option<String>,
 }
 
 /// `queue.list`.

@@ -194,3 +194,10 @@ fn metadata_is_scalars_and_groups_of_scalars() {
     assert!(read(&many(64).unwrap()).is_ok());
     assert!(read(&many(65).unwrap()).is_err());
 }
+
+#[test]
+fn the_documents_of_the_protocol_are_as_generated_now() {
+    crate::config::check_document("docs/protocol.md", &super::protocol_markdown());
+    let openrpc = serde_json::to_string_pretty(&super::openrpc()).unwrap();
+    crate::config::check_document("docs/openrpc.json", &format!("{openrpc}\n"));
+}

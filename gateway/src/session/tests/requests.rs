@@ -155,6 +155,11 @@ fn answers_become_results() {
     let hits = vec![jono_engine::request::Hit { row: row(conversation(4), 3), entry }];
     let page = result("conversation.search", json!({ "text": "é" }), Ok(Outcome::Found { hits, cursor: None }));
     assert_eq!(page["hits"][0]["event"]["body"]["cut"], true);
+    assert!(page.get("cut").is_none());
+    let entry = |seq| jono_engine::request::Hit { row: row(conversation(4), 500), entry: message(seq, &"x".repeat(9_000)) };
+    let hits = Ok(Outcome::Found { hits: (1..=500).map(entry).collect(), cursor: Some("next".into()) });
+    let page = result("conversation.search", json!({ "text": "x" }), hits);
+    assert!(page.to_string().len() < 200 * 1024 && page["cut"] == true && page["cursor"] == "next");
     let presence = reply(Reply::Presence(vec![]));
     let page = result("agent.list", json!({ "queue": queue(1).to_string() }), presence);
     assert_eq!(page["agents"].as_array().unwrap().len(), 1);
