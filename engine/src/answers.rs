@@ -77,3 +77,41 @@ fn key_of(who: Who, key: &str) -> Bytes {
     out.extend_from_slice(&hash.to_be_bytes());
     out.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId};
+
+    use super::*;
+
+    /// Stored bytes: see `tests/engine/codec.rs` for what to do when this fails.
+    #[test]
+    fn the_stored_form_has_not_changed() {
+        assert_eq!(codec::encode(&Remembered::Answered(Reply::Done)), [1, 0, 0]);
+        let describe = Box::new(jono_domain::conversation::Command::Describe);
+        let order = Order::Conversation(ConversationId::from_bits(1), describe);
+        assert_eq!(codec::encode(&Remembered::Forwarded(order)), [1, 1, 4, 1, 23]);
+        let organisation = OrganisationId::from_bits(1);
+        let key = |who| key_of(who, "key").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hash = "a68d48cc748b5822836dbc796da9ad2c";
+        assert_eq!(key(Who::Customer(organisation, CustomerId::from_bits(2))), format!("01{:032x}{hash}", 2));
+        assert_eq!(key(Who::Agent(organisation, AgentId::from_bits(2))), format!("02{:032x}{hash}", 2));
+        assert_eq!(key(Who::Root), format!("03{:032x}{hash}", 0));
+    }
+
+    #[test]
+    fn what_is_older_than_a_day_makes_room() {
+        let mut answers = Answers::default();
+        let remembered = Remembered::Answered(Reply::Done);
+        for number in 0..2 * TIDY_EVERY as u64 {
+            answers.remember(Who::Root, &number.to_string(), &remembered, Time(number));
+        }
+        assert_eq!(answers.0.len(), 2 * TIDY_EVERY);
+        for number in 0..2 * TIDY_EVERY as u64 {
+            answers.remember(Who::Root, &format!("late {number}"), &remembered, Time(2 * KEY_KEPT_MS));
+        }
+        assert!(answers.0.len() <= 3 * TIDY_EVERY);
+        assert_eq!(answers.find(Who::Root, "0"), None);
+        assert_eq!(answers.find(Who::Root, "late 0"), Some(remembered));
+    }
+}

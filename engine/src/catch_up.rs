@@ -9,95 +9,109 @@ use jono_domain::conversation::{Entry, Event};
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::Address;
 use jono_domain::notice::{Deadlines, Notice};
-use jono_store::LogRange;
+use jono_store::{LogRange, ReadError};
 
 use crate::codec;
 use crate::delivery::{Delivery, SessionRef, Shared};
+use crate::entity::Parcel;
+use crate::followers::Standing;
 use crate::host::Host;
 use crate::kind::{key_of, shard_of};
-use crate::output::{CatchUp, unavailable};
-use crate::request::{Outcome, ReplyTo};
+use crate::limits::RELOAD_PAUSE_MS;
+use crate::output::{CatchUp, Output, unavailable, unfollowed_meanwhile};
+use crate::request::{Follow, Outcome};
 
 impl Host {
     pub(crate) fn catch_up(self: &Rc<Self>, mut catch_up: CatchUp, deliveries: &mut Vec<(SessionRef, Delivery)>) {
         // A session that has more than there is has seen another log: it is sent this one from its beginning.
-        if catch_up.after > catch_up.head {
-            catch_up.after = 0;
+        if catch_up.follow.after > catch_up.head {
+            catch_up.follow.after = 0;
         }
-        if !matches!(catch_up.what, Address::Conversation(_)) || catch_up.after == catch_up.head {
-            self.caught_up(catch_up, Vec::new(), deliveries);
-            return;
+        let is_conversation = matches!(catch_up.follow.what, Address::Conversation(_));
+        if !is_conversation || catch_up.follow.after == catch_up.head {
+            return self.caught_up(catch_up, Vec::new(), deliveries);
         }
         let host = Rc::clone(self);
         actix_rt::spawn(async move {
-            let mut deliveries = Vec::new();
             match host.read_missing(&catch_up).await {
-                Some(entries) => host.caught_up(catch_up, entries, &mut deliveries),
-                None => {
-                    let CatchUp { what, session, reply_to, .. } = catch_up;
-                    host.post_unfollow(session, what);
-                    host.send([crate::output::Output::Reply(reply_to, Err(unavailable()))]);
+                Ok(entries) => {
+                    let mut deliveries = Vec::new();
+                    host.caught_up(catch_up, entries, &mut deliveries);
+                    host.deliver(deliveries);
                 }
+                // Who did not ask cannot ask again.
+                Err(ReadError::Unavailable(_)) if catch_up.unasked => {
+                    host.clock.sleep_until(host.clock.now() + RELOAD_PAUSE_MS).await;
+                    host.give(catch_up.follow.what, Parcel::FollowAgain(catch_up.into()));
+                }
+                Err(_) => host.turn_away(catch_up),
             }
-            host.deliver(deliveries);
         });
     }
 
-    async fn read_missing(&self, catch_up: &CatchUp) -> Option<Vec<Entry>> {
-        let range = if catch_up.head - catch_up.after > PAGE_EVENTS_MAX as u64 {
-            LogRange::Before(catch_up.head + 1)
-        } else {
-            LogRange::After(catch_up.after)
-        };
-        let entries = self.read_entries(catch_up.what, range, PAGE_EVENTS_MAX).await?;
-        let missing = entries.into_iter().filter(|(entry, _)| entry.seq <= catch_up.head && entry.is_for(catch_up.audience));
+    async fn read_missing(&self, catch_up: &CatchUp) -> Result<Vec<Entry>, ReadError> {
+        let CatchUp { follow, head, audience, .. } = catch_up;
+        let range =
+            if head - follow.after > PAGE_EVENTS_MAX as u64 { LogRange::Before(head + 1) } else { LogRange::After(follow.after) };
+        let entries = self.read_entries(follow.what, range, PAGE_EVENTS_MAX).await?;
+        let missing = entries.into_iter().filter(|(entry, _)| entry.seq <= *head && entry.is_for(*audience));
         let mut missing: Vec<(Entry, usize)> = missing.collect();
         let mut bytes = 0;
         let newest = missing.iter().rev().take_while(|(_, size)| {
             bytes += size;
-            bytes <= catch_up.bytes_max
+            bytes <= follow.bytes_max
         });
         let fit = newest.count().max(1).min(missing.len());
-        Some(missing.drain(missing.len() - fit..).map(|(entry, _)| entry).collect())
+        Ok(missing.drain(missing.len() - fit..).map(|(entry, _)| entry).collect())
     }
 
-    /// A part of a conversation's log, each entry with its stored size in bytes; `None` when it cannot be
-    /// read now, or is damaged.
-    pub(crate) async fn read_entries(&self, what: Address, range: LogRange, limit: usize) -> Option<Vec<(Entry, usize)>> {
+    /// A part of a conversation's log, each entry with its stored size in bytes.
+    pub(crate) async fn read_entries(
+        &self,
+        what: Address,
+        range: LogRange,
+        limit: usize,
+    ) -> Result<Vec<(Entry, usize)>, ReadError> {
         let shard = shard_of(what, self.shard_count);
-        let records = match self.store.read_log(shard, key_of(what), range, limit).await {
-            Ok(records) => records,
-            Err(error) => {
-                tracing::warn!(?what, %error, "a log could not be read");
-                return None;
-            }
-        };
-        let decoded = records.iter().map(|(_, bytes)| match codec::decode::<Event>(bytes) {
-            Ok(Event::Entry(entry)) => Some((*entry, bytes.len())),
-            Ok(_) | Err(_) => None,
+        let records = self.store.read_log(shard, key_of(what), range, limit).await;
+        let entries = records.and_then(|records| {
+            let decoded = records.iter().map(|(seq, bytes)| match codec::decode::<Event>(bytes) {
+                Ok(Event::Entry(entry)) => Ok((*entry, bytes.len())),
+                Ok(_) | Err(_) => Err(ReadError::Corrupt(format!("record {seq} is not an entry"))),
+            });
+            decoded.collect()
         });
-        let entries: Option<Vec<_>> = decoded.collect();
-        if entries.is_none() {
-            self.counters.damaged.add(1);
-            tracing::error!(?what, "a log holds a record that cannot be read");
+        match &entries {
+            Ok(_) => {}
+            Err(error @ ReadError::Unavailable(_)) => tracing::warn!(?what, %error, "a log could not be read"),
+            Err(error @ ReadError::Corrupt(_)) => {
+                self.counters.damaged.add(1);
+                tracing::error!(?what, %error, "a log is damaged");
+            }
         }
         entries
     }
 
     fn caught_up(self: &Rc<Self>, catch_up: CatchUp, entries: Vec<Entry>, deliveries: &mut Vec<(SessionRef, Delivery)>) {
-        let CatchUp { what, session, audience, after, state, reply_to, unasked, followers, .. } = catch_up;
+        let standing = catch_up.followers.borrow().standing(catch_up.ticket);
+        match standing {
+            Standing::Expected => {}
+            Standing::Lost if catch_up.unasked => {
+                return self.give(catch_up.follow.what, Parcel::FollowAgain(catch_up.into()));
+            }
+            Standing::Lost => return self.turn_away(catch_up),
+            Standing::Gone => {
+                return self.reply(catch_up.follow.reply_to, Err(unfollowed_meanwhile()), deliveries);
+            }
+        }
+        let CatchUp { follow, ticket, audience, state, unasked, followers, .. } = catch_up;
+        let Follow { session, what, after, reply_to, .. } = follow;
         let from_seq = from_seq(&entries, audience, after);
-        if unasked {
-            if let Address::Conversation(conversation) = what {
+        match what {
+            Address::Conversation(conversation) if unasked => {
                 deliveries.push((session, Delivery::Following { conversation, state: Box::new(state), audience, from_seq }));
             }
-        } else {
-            let answer = Ok(Outcome::Following { state, audience, from_seq });
-            match reply_to {
-                ReplyTo::Session { session, request } => deliveries.push((session, Delivery::Answer { request, answer })),
-                ReplyTo::Once(sender) => drop(sender.send(answer)),
-                ReplyTo::Nobody => {}
-            }
+            _ => self.reply(reply_to, Ok(Outcome::Following { state, audience, from_seq }), deliveries),
         }
         if let Address::Conversation(conversation) = what {
             deliveries.extend(entries.into_iter().map(|entry| {
@@ -105,13 +119,18 @@ impl Host {
                 (session, Delivery::Notice(Shared::new(notice)))
             }));
         }
-        let kept_up = followers.borrow_mut().caught_up(session, deliveries);
-        if !kept_up && followers.borrow().contains(session) {
-            self.post_unfollow(session, what);
-            if let Address::Conversation(conversation) = what {
-                deliveries.push((session, Delivery::Unfollowed(conversation)));
-            }
-        }
+        followers.borrow_mut().caught_up(ticket, deliveries);
+    }
+
+    /// It cannot be told what it has not seen: it does not follow, and may ask again.
+    fn turn_away(self: &Rc<Self>, catch_up: CatchUp) {
+        let CatchUp { follow, followers, ticket, .. } = catch_up;
+        let led = followers.borrow_mut().remove_ticket(ticket);
+        led.into_iter()
+            .flatten()
+            .for_each(|conversation| self.post_unfollow(follow.session, Address::Conversation(conversation)));
+        self.give(follow.what, Parcel::Recount);
+        self.send([Output::Reply(follow.reply_to, Err(unavailable()))]);
     }
 }
 

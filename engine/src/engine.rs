@@ -14,7 +14,7 @@ use jono_domain::limits::KEY_KEPT_MS;
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::Refusal;
 use jono_store::{CommitError, EntityKey, ReadError, ShardId, Store};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::bus::{Bus, Inbox, LocalBus};
 use crate::clock::{Clock, SystemClock};
@@ -24,7 +24,7 @@ use crate::directory::Directory;
 use crate::host::{Common, Host};
 use crate::kind::{address_of, last_organisation_key};
 use crate::letter::{Ask, Letter};
-use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, RECOVERY_PAGE, STOP_PATIENCE_MS};
+use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, QUERIES_MAX, RECOVERY_PAGE, START_PATIENCE_MS, STOP_PATIENCE_MS};
 use crate::output::{Output, unavailable};
 use crate::request::{Answer, Follow, Full, Query, ReplyTo, Request};
 use crate::shard::Shard;
@@ -97,6 +97,8 @@ struct Running {
     common: Common,
     arbiters: Vec<(Arbiter, tokio::sync::mpsc::UnboundedSender<Job>)>,
     next_arbiter: AtomicUsize,
+    /// One permit for each question that may be under way.
+    queries: Arc<Semaphore>,
     stopping: AtomicBool,
     secret: [u8; 32],
     log_identity: u64,
@@ -104,7 +106,7 @@ struct Running {
 
 /// Work for an arbiter that is not for one entity.
 enum Job {
-    Find(Who, Query, ReplyTo),
+    Find(Who, Query, ReplyTo, OwnedSemaphorePermit),
     /// Tells whether nothing is under way.
     Quiet(oneshot::Sender<bool>),
     Stop,
@@ -159,23 +161,28 @@ impl Engine {
             organisations_read.push(first_read);
             all_read.push(second_read);
         }
-        for read in organisations_read {
-            read.await.map_err(|_| StartError::Unknown("an organisation"))??;
-        }
-        go.send_replace(true);
-        for read in all_read {
-            read.await.map_err(|_| StartError::Unknown("an entity"))??;
-        }
         let shared = Running {
             bus,
             common,
             arbiters,
             next_arbiter: AtomicUsize::new(0),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             stopping: AtomicBool::new(false),
             secret,
             log_identity: u64::from_be_bytes(log_identity),
         };
-        Ok(Engine { shared: Arc::new(shared) })
+        let engine = Engine { shared: Arc::new(shared) };
+        let begun = async {
+            all(organisations_read).await?;
+            go.send_replace(true);
+            all(all_read).await
+        };
+        if let Err(error) = begun.await {
+            engine.stop_arbiters();
+            return Err(error);
+        }
+        engine.settle(START_PATIENCE_MS).await;
+        Ok(engine)
     }
 
     /// Asks one entity.
@@ -221,8 +228,12 @@ impl Engine {
         if self.is_stopping() {
             return Err(Full);
         }
+        let permit = Arc::clone(&self.shared.queries).try_acquire_owned().map_err(|_| {
+            self.shared.common.counters.refused_busy.add(1);
+            Full
+        })?;
         let next = self.shared.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.shared.arbiters.len();
-        self.shared.arbiters[next].1.send(Job::Find(who, query, reply_to)).map_err(|_| Full)
+        self.shared.arbiters[next].1.send(Job::Find(who, query, reply_to, permit)).map_err(|_| Full)
     }
 
     fn post(&self, letter: Letter) -> Result<(), Full> {
@@ -283,18 +294,27 @@ impl Engine {
     /// Takes nothing more, finishes what is under way, and closes the store.
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        // Two quiet looks in a row, since one entity's last word may be another's first.
-        let mut quiet = 0;
-        let patience = tokio::time::Instant::now() + Duration::from_millis(STOP_PATIENCE_MS);
-        while quiet < 2 && tokio::time::Instant::now() < patience {
-            quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        self.settle(STOP_PATIENCE_MS).await;
+        self.stop_arbiters();
+        self.shared.common.store.close().await;
+    }
+
+    fn stop_arbiters(&self) {
         for (arbiter, jobs) in &self.shared.arbiters {
             let _ = jobs.send(Job::Stop);
             arbiter.stop();
         }
-        self.shared.common.store.close().await;
+    }
+
+    /// Waits until nothing is under way.
+    async fn settle(&self, patience_ms: u64) {
+        // Two quiet looks in a row, since one entity's last word may be another's first.
+        let mut quiet = 0;
+        let patience = tokio::time::Instant::now() + Duration::from_millis(patience_ms);
+        while quiet < 2 && tokio::time::Instant::now() < patience {
+            quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     async fn is_quiet(&self) -> bool {
@@ -305,8 +325,15 @@ impl Engine {
                 return false;
             }
         }
-        self.waiting() == 0
+        self.waiting() == 0 && self.shared.queries.available_permits() == QUERIES_MAX
     }
+}
+
+async fn all(reads: Vec<oneshot::Receiver<Result<(), StartError>>>) -> Result<(), StartError> {
+    for read in reads {
+        read.await.map_err(|_| StartError::Unknown("an entity"))??;
+    }
+    Ok(())
 }
 
 /// What an arbiter begins with.
@@ -335,11 +362,12 @@ impl Begin {
         host.forget_old_answers();
         while let Some(job) = jobs.recv().await {
             match job {
-                Job::Find(who, query, reply_to) => {
+                Job::Find(who, query, reply_to, permit) => {
                     let host = Rc::clone(&host);
                     actix_rt::spawn(async move {
                         let answer = host.find(who, query).await;
                         host.send([Output::Reply(reply_to, answer)]);
+                        drop(permit);
                     });
                 }
                 Job::Quiet(sender) => drop(sender.send(host.is_idle())),

@@ -15,6 +15,8 @@ pub(crate) struct Follower {
     pub(crate) session: SessionRef,
     pub(crate) who: Who,
     pub(crate) audience: Audience,
+    /// Tells this following from an earlier one of the same session.
+    ticket: u64,
     stage: Stage,
     /// Conversations that it was led to by this entity: it leaves them with it.
     led: Vec<ConversationId>,
@@ -28,6 +30,17 @@ enum Stage {
     Live,
     /// Fell behind while catching up.
     Lost,
+}
+
+/// How a session stands that is being sent what it has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is waited for.
+    Expected,
+    /// It fell behind too far.
+    Lost,
+    /// It has left meanwhile, or was made to.
+    Gone,
 }
 
 /// All of one entity's followers. They outlive the entity's being loaded.
@@ -53,15 +66,42 @@ impl Followers {
         (customers, self.0.len() - customers)
     }
 
-    /// Begins with a session that will be sent everything up to `head`.
-    pub(crate) fn add(&mut self, session: SessionRef, who: Who, audience: Audience, head: u64) {
-        self.0.push(Follower { session, who, audience, stage: Stage::CatchingUp { head, notices: Vec::new() }, led: Vec::new() });
+    /// Begins with a session that will be sent everything up to `head`; the ticket is for the end of that.
+    pub(crate) fn add(&mut self, ticket: u64, session: SessionRef, who: Who, audience: Audience, head: u64) {
+        let stage = Stage::CatchingUp { head, notices: Vec::new() };
+        self.0.push(Follower { session, who, audience, ticket, stage, led: Vec::new() });
     }
 
     /// The session is gone; these are the conversations it was led to. `None` if it was not there.
     pub(crate) fn remove(&mut self, session: SessionRef) -> Option<Vec<ConversationId>> {
         let at = self.0.iter().position(|follower| follower.session == session)?;
         Some(self.0.remove(at).led)
+    }
+
+    /// Ends the following that this ticket is for, as [`Followers::remove`] does.
+    pub(crate) fn remove_ticket(&mut self, ticket: u64) -> Option<Vec<ConversationId>> {
+        let session = self.0.iter().find(|follower| follower.ticket == ticket)?.session;
+        self.remove(session)
+    }
+
+    /// How the following stands that this ticket is for.
+    pub(crate) fn standing(&self, ticket: u64) -> Standing {
+        match self.0.iter().find(|follower| follower.ticket == ticket).map(|follower| &follower.stage) {
+            Some(Stage::CatchingUp { .. } | Stage::Live) => Standing::Expected,
+            Some(Stage::Lost) => Standing::Lost,
+            None => Standing::Gone,
+        }
+    }
+
+    /// The session keeps what it was led to when it begins anew; gives that back if it did not begin.
+    pub(crate) fn inherit(&mut self, session: SessionRef, led: Vec<ConversationId>) -> Vec<ConversationId> {
+        match self.0.iter_mut().find(|follower| follower.session == session) {
+            Some(follower) => {
+                follower.led = led;
+                Vec::new()
+            }
+            None => led,
+        }
     }
 
     /// Every session is led to that conversation.
@@ -97,19 +137,12 @@ impl Followers {
     }
 
     /// The session has been sent everything up to its head: what was kept meanwhile follows, and from now
-    /// on it is told at once. `false` if it is not there any more, or fell behind too far.
-    pub(crate) fn caught_up(&mut self, session: SessionRef, out: &mut Vec<(SessionRef, Delivery)>) -> bool {
-        let Some(follower) = self.0.iter_mut().find(|follower| follower.session == session) else {
-            return false;
-        };
-        match std::mem::replace(&mut follower.stage, Stage::Live) {
-            Stage::CatchingUp { head, notices } => {
-                let fresh = notices.into_iter().filter(|notice| is_after(&notice.value, head));
-                out.extend(fresh.map(|notice| (session, Delivery::Notice(notice))));
-                true
-            }
-            Stage::Live => true,
-            Stage::Lost => false,
+    /// on it is told at once.
+    pub(crate) fn caught_up(&mut self, ticket: u64, out: &mut Vec<(SessionRef, Delivery)>) {
+        let Some(follower) = self.0.iter_mut().find(|follower| follower.ticket == ticket) else { return };
+        if let Stage::CatchingUp { head, notices } = std::mem::replace(&mut follower.stage, Stage::Live) {
+            let fresh = notices.into_iter().filter(|notice| is_after(&notice.value, head));
+            out.extend(fresh.map(|notice| (follower.session, Delivery::Notice(notice))));
         }
     }
 }

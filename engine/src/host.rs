@@ -1,7 +1,7 @@
 //! One arbiter: its shards, the entities that are loaded, their timers.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -49,6 +49,7 @@ pub(crate) struct Host {
     residents: RefCell<HashMap<Address, Resident>>,
     /// Followers stay while their entity is unloaded or loaded again.
     followers: RefCell<HashMap<Address, SharedFollowers>>,
+    last_ticket: Cell<u64>,
     pub(crate) timers: Timers,
 }
 
@@ -69,12 +70,24 @@ struct Resident {
 /// How much an entity has to do; shared by the entity and the host.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
+    /// Its state is not there (yet): parcels wait.
+    pub(crate) loading: Cell<bool>,
     /// Parcels in its mailbox.
     pub(crate) queued: Cell<u32>,
     /// Steps that are not confirmed.
     pub(crate) unconfirmed: Cell<u32>,
     /// A commit failed: the state is not what is stored.
     pub(crate) stale: Cell<bool>,
+    /// Steps of a commit whose outcome is unknown, without what can be refused: what is left follows if they are
+    /// found to be stored.
+    pub(crate) doubtful: RefCell<Vec<Step>>,
+}
+
+impl Resident {
+    fn put(&self, parcel: Parcel) {
+        self.load.queued.set(self.load.queued.get() + 1);
+        self.mailbox.put(parcel);
+    }
 }
 
 enum Mailbox {
@@ -86,7 +99,7 @@ enum Mailbox {
 }
 
 impl Mailbox {
-    /// `do_send` knows no limit: only [`Host::give`] may call this, which does.
+    /// `do_send` knows no limit: what may be refused comes through [`Host::give`], which does.
     fn put(&self, parcel: Parcel) {
         match self {
             Mailbox::Organisation(entity) => entity.do_send(parcel),
@@ -105,6 +118,7 @@ impl Host {
             shards: RefCell::default(),
             residents: RefCell::default(),
             followers: RefCell::default(),
+            last_ticket: Cell::new(0),
             timers: Timers::default(),
         })
     }
@@ -135,45 +149,38 @@ impl Host {
 
     /// Gives an entity a parcel, loading the entity if it is not. The only way to an entity.
     pub(crate) fn give(self: &Rc<Self>, address: Address, parcel: Parcel) {
+        let mut residents = self.residents.borrow_mut();
         if let Parcel::Letter(Letter::Unfollow { .. }) = &parcel
+            && !residents.contains_key(&address)
             && !self.followers.borrow().contains_key(&address)
         {
             return;
         }
-        let mut residents = self.residents.borrow_mut();
         let resident = residents.entry(address).or_insert_with(|| self.start(address, None));
-        if resident.load.queued.get() >= ENTITY_INBOX_MAX
-            && let Parcel::Letter(letter) = parcel
-        {
-            if letter.is_from_outside() {
+        match parcel {
+            Parcel::Letter(letter) if letter.is_from_outside() && resident.load.queued.get() >= ENTITY_INBOX_MAX => {
                 drop(residents);
                 self.counters.refused_busy.add(1);
                 let busy = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
-                return self.send([Output::Reply(letter.into_reply_to(), Err(busy))]);
+                self.send([Output::Reply(letter.into_reply_to(), Err(busy))]);
             }
-            resident.load.queued.set(resident.load.queued.get() + 1);
-            resident.mailbox.put(Parcel::Letter(letter));
-            return;
+            parcel => resident.put(parcel),
         }
-        resident.load.queued.set(resident.load.queued.get() + 1);
-        resident.mailbox.put(parcel);
     }
 
     fn wake(&self, address: Address, at: jono_domain::time::Time) {
         if let Some(resident) = self.residents.borrow().get(&address) {
-            resident.load.queued.set(resident.load.queued.get() + 1);
-            resident.mailbox.put(Parcel::Wake(at));
+            resident.put(Parcel::Wake(at));
         }
     }
 
-    /// Starts an entity with what the store had at start.
+    /// Starts an entity with what the store had at start, unless a letter was faster: then it reads for itself.
     pub(crate) fn recover(self: &Rc<Self>, address: Address, loaded: Loaded) {
-        let resident = self.start(address, Some(loaded));
-        self.residents.borrow_mut().insert(address, resident);
+        self.residents.borrow_mut().entry(address).or_insert_with(|| self.start(address, Some(loaded)));
     }
 
     fn start(self: &Rc<Self>, address: Address, loaded: Option<Loaded>) -> Resident {
-        let load = Rc::new(Load::default());
+        let load = Rc::new(Load { loading: Cell::new(true), ..Load::default() });
         self.counters.entities_loaded.add(1);
         let mailbox = match address {
             Address::Organisation(id) => Mailbox::Organisation(self.entity(id, &load, loaded)),
@@ -209,6 +216,12 @@ impl Host {
         self.followers.borrow().get(&address).cloned()
     }
 
+    /// Another number for each following.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.last_ticket.set(self.last_ticket.get() + 1);
+        self.last_ticket.get()
+    }
+
     /// Nobody follows that entity any more.
     pub(crate) fn drop_followers(&self, address: Address) {
         self.followers.borrow_mut().remove(&address);
@@ -235,33 +248,40 @@ impl Host {
         self.send(outputs);
     }
 
-    /// These steps are not stored, or nobody knows: whoever asked is told, and the entities look into the store again.
-    pub(crate) fn failed(self: &Rc<Self>, steps: Vec<Step>) {
+    /// Of the first steps nobody knows whether they are stored; the others are not. Whoever asked is told, and
+    /// the entities look into the store again.
+    pub(crate) fn failed(self: &Rc<Self>, doubtful: Vec<Step>, lost: Vec<Step>) {
         let mut outputs = Vec::new();
-        let mut reload = Vec::new();
-        for step in steps {
-            if !reload.contains(&step.entity) {
-                reload.push(step.entity);
-            }
-            for output in step.outputs {
+        let mut entities = BTreeMap::new();
+        let doubtful = doubtful.into_iter().map(|step| (step, true));
+        for (mut step, is_doubtful) in doubtful.chain(lost.into_iter().map(|step| (step, false))) {
+            let (again, still_doubtful) = entities.entry(step.entity).or_insert_with(|| (Vec::new(), Vec::new()));
+            let mut left = Vec::new();
+            for output in std::mem::take(&mut step.outputs) {
                 match output {
                     Output::Reply(reply_to, _) => outputs.push(Output::Reply(reply_to, Err(unavailable()))),
+                    Output::CatchUp(catch_up) => again.push(Parcel::FollowAgain((*catch_up).into())),
+                    output if rests_on_others(step.entity, &output) => outputs.push(output),
+                    Output::Post(letter) if is_doubtful && letter.is_tale() => left.push(Output::Post(letter)),
                     Output::Post(letter) => outputs.push(Output::Reply(letter.into_reply_to(), Err(unavailable()))),
-                    Output::CatchUp(catch_up) => {
-                        self.post_unfollow(catch_up.session, catch_up.what);
-                        outputs.push(Output::Reply(catch_up.reply_to, Err(unavailable())));
-                    }
+                    output if is_doubtful => left.push(output),
                     Output::Publish(..) | Output::FollowConversation(..) | Output::Expel(..) | Output::PublishOrganisation(_) => {
                     }
                 }
             }
+            if is_doubtful {
+                step.outputs = left;
+                still_doubtful.push(step);
+            }
         }
-        for address in reload {
+        for (address, (again, still_doubtful)) in entities {
             if let Some(resident) = self.residents.borrow().get(&address) {
                 resident.load.unconfirmed.set(0);
                 resident.load.stale.set(true);
+                resident.load.doubtful.borrow_mut().extend(still_doubtful);
             }
             self.give(address, Parcel::Reload);
+            again.into_iter().for_each(|parcel| self.give(address, parcel));
         }
         self.send(outputs);
     }
@@ -273,7 +293,17 @@ impl Host {
 
     /// No step waits for a commit.
     pub(crate) fn is_idle(&self) -> bool {
-        let quiet = self.residents.borrow().values().all(|resident| resident.load.queued.get() == 0);
-        quiet && self.shards.borrow().values().all(Shard::is_idle)
+        let is_quiet = |resident: &Resident| resident.load.queued.get() == 0 && !resident.load.loading.get();
+        self.residents.borrow().values().all(is_quiet) && self.shards.borrow().values().all(Shard::is_idle)
+    }
+}
+
+/// What queues tell their lists and those who wait, and organisations tell of presence, rests on what others have
+/// stored and announced: it is true whatever became of the entity's own records. What is not is told anew (`Kind::keep`).
+fn rests_on_others(entity: Address, output: &Output) -> bool {
+    match (entity, output) {
+        (Address::Queue(_) | Address::Organisation(_), Output::Publish(..)) => true,
+        (Address::Queue(_) | Address::Organisation(_), Output::Post(letter)) => letter.is_tale(),
+        _ => false,
     }
 }

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use jono_domain::Machine;
 use jono_domain::agent::Agent;
-use jono_domain::conversation::Conversation;
+use jono_domain::conversation::{self, Conversation};
 use jono_domain::customer::Customer;
 use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId, QueueId};
-use jono_domain::message::{Address, Order};
+use jono_domain::message::{Address, Effect, Order};
+use jono_domain::notice::Notice;
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
 use jono_store::{EntityKey, ShardId};
@@ -25,10 +26,16 @@ pub(crate) trait Kind: Machine<Id: Unpin> + Unpin {
     fn settings(&self) -> Option<&Organisation> {
         None
     }
+
+    /// Takes over from the state before it was read again what is stored nowhere, since others have told it. When a
+    /// panic may have left that in pieces (it is not `sound`), whoever is in it is asked how things stand.
+    fn keep(&mut self, _id: Self::Id, _before: Self, _sound: bool) -> Vec<Effect> {
+        Vec::new()
+    }
 }
 
 macro_rules! kind {
-    ($machine:ty, $id:ty, $variant:ident, $kind:literal $(, $settings:item)?) => {
+    ($machine:ty, $id:ty, $variant:ident, $kind:literal $(, $more:item)*) => {
         impl Kind for $machine {
             const KIND: u8 = $kind;
 
@@ -40,7 +47,7 @@ macro_rules! kind {
                 if let Order::$variant(_, command) = order { Some(*command) } else { None }
             }
 
-            $($settings)?
+            $($more)*
         }
     };
 }
@@ -52,11 +59,38 @@ kind!(
     1,
     fn settings(&self) -> Option<&Organisation> {
         Some(self)
+    },
+    fn keep(&mut self, _id: OrganisationId, before: Self, _sound: bool) -> Vec<Effect> {
+        // One entry for each agent: a panic does not leave that in pieces.
+        self.board = before.board;
+        Vec::new()
     }
 );
-kind!(Queue, QueueId, Queue, 2);
+kind!(
+    Queue,
+    QueueId,
+    Queue,
+    2,
+    fn keep(&mut self, id: QueueId, before: Self, sound: bool) -> Vec<Effect> {
+        if sound {
+            self.board = before.board;
+            return vec![Effect::Publish(None, Notice::Queue(self.summary(id)))];
+        }
+        let ask = conversation::Command::Announce { to: Address::Queue(id) };
+        before.board.conversations().map(|known| Effect::Tell(Order::Conversation(known, Box::new(ask.clone())))).collect()
+    }
+);
 kind!(Agent, AgentId, Agent, 3);
-kind!(Customer, CustomerId, Customer, 4);
+kind!(
+    Customer,
+    CustomerId,
+    Customer,
+    4,
+    fn keep(&mut self, _id: CustomerId, before: Self, _sound: bool) -> Vec<Effect> {
+        self.starting = before.starting;
+        Vec::new()
+    }
+);
 kind!(Conversation, ConversationId, Conversation, 5);
 
 /// The key of an entity in the store: its kind and its id.

@@ -65,9 +65,18 @@ impl Letter {
     #[must_use]
     pub fn is_from_outside(&self) -> bool {
         match self {
-            Letter::Ask(ask) => ask.who != Who::Engine && ask.hops == 0,
+            Letter::Ask(ask) => !self.is_tale() && ask.hops == 0,
             Letter::Follow { unasked, .. } => !unasked,
             Letter::Unfollow { .. } => false,
+        }
+    }
+
+    /// What one entity tells another, with nobody waiting behind it.
+    #[must_use]
+    pub fn is_tale(&self) -> bool {
+        match self {
+            Letter::Ask(ask) => ask.who == Who::Engine,
+            Letter::Follow { .. } | Letter::Unfollow { .. } => false,
         }
     }
 

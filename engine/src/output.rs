@@ -12,6 +12,7 @@ use jono_domain::organisation::Organisation;
 use jono_domain::reply::{Refusal, Reply};
 
 use crate::delivery::{Delivery, SessionRef, Shared};
+use crate::entity::Parcel;
 use crate::followers::Followers;
 use crate::host::Host;
 use crate::letter::{Ask, Letter};
@@ -43,20 +44,31 @@ pub(crate) enum Output {
 /// A follower that begins.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
-    pub(crate) what: Address,
-    pub(crate) session: SessionRef,
+    pub(crate) follow: Follow,
+    pub(crate) unasked: bool,
     pub(crate) audience: Audience,
-    /// What it has.
-    pub(crate) after: u64,
-    /// How much of it may be sent.
-    pub(crate) bytes_max: usize,
     /// What there is.
     pub(crate) head: u64,
     /// The state at that moment.
     pub(crate) state: Reply,
-    pub(crate) reply_to: ReplyTo,
-    pub(crate) unasked: bool,
     pub(crate) followers: SharedFollowers,
+    /// Names the place among the followers.
+    pub(crate) ticket: u64,
+}
+
+/// A follower that has waited in vain for what it has not seen.
+#[derive(Debug)]
+pub(crate) struct FollowAgain {
+    pub(crate) follow: Follow,
+    pub(crate) unasked: bool,
+    pub(crate) ticket: u64,
+}
+
+impl From<CatchUp> for Box<FollowAgain> {
+    fn from(catch_up: CatchUp) -> Self {
+        let CatchUp { follow, unasked, ticket, .. } = catch_up;
+        Box::new(FollowAgain { follow, unasked, ticket })
+    }
 }
 
 /// Who asked for what a step does, as far as its outputs go on with the request.
@@ -77,6 +89,11 @@ impl Asker {
 /// The answer when the outcome is open: repeat with the same key.
 pub(crate) fn unavailable() -> Refusal {
     Refusal::Unavailable { retry_after_ms: RETRY_AFTER_MS }
+}
+
+/// The answer to a session that left, or was made to, before it was sent what it asked for.
+pub(crate) fn unfollowed_meanwhile() -> Refusal {
+    Refusal::conflict("unfollowed meanwhile")
 }
 
 /// Everything that an effect says, but for forwarding, which needs the asker.
@@ -114,6 +131,7 @@ impl Host {
                             deliveries.push((session, Delivery::Unfollowed(conversation)));
                         }
                     }
+                    self.give(what, Parcel::Recount);
                 }
                 Output::CatchUp(catch_up) => self.catch_up(*catch_up, &mut deliveries),
                 Output::PublishOrganisation(organisation) => {
@@ -131,7 +149,7 @@ impl Host {
         }
     }
 
-    fn reply(&self, reply_to: ReplyTo, answer: Answer, deliveries: &mut Vec<(SessionRef, Delivery)>) {
+    pub(crate) fn reply(&self, reply_to: ReplyTo, answer: Answer, deliveries: &mut Vec<(SessionRef, Delivery)>) {
         match reply_to {
             ReplyTo::Session { session, request } => deliveries.push((session, Delivery::Answer { request, answer })),
             // Whoever asked may have gone.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::codec;
 use crate::host::Host;
 use crate::letter::{Ask, Letter};
-use crate::limits::{HISTORY_BYTES_MAX, LIST_QUEUES_MAX, LOG_PAGE, SEARCH_READS_MAX};
+use crate::limits::{HISTORY_BYTES_MAX, HITS_PER_CONVERSATION_MAX, LIST_QUEUES_MAX, LOG_PAGE, SEARCH_READS_MAX};
 use crate::output::unavailable;
 use crate::request::{Answer, Hit, Outcome, Query, ReplyTo, View};
 
@@ -31,7 +31,7 @@ impl Host {
                 let limit = limit.clamp(1, PAGE_ROWS_MAX);
                 match view {
                     View::Open => self.list_open(who, queue, cursor.as_deref(), limit).await,
-                    View::Mine => self.list_mine(who, queue).await,
+                    View::Mine => self.list_mine(who, queue, cursor.as_deref(), limit).await,
                     View::Closed => self.list_closed(who, queue, cursor.as_deref(), limit).await,
                 }
             }
@@ -76,7 +76,7 @@ impl Host {
             let mut page = self
                 .read_entries(Address::Conversation(conversation), range, LOG_PAGE.min(limit))
                 .await
-                .ok_or_else(unavailable)?;
+                .map_err(|_| unavailable())?;
             if !forward {
                 page.reverse();
             }
@@ -132,15 +132,11 @@ impl Host {
 
     async fn list_open(&self, who: Who, queue: Option<QueueId>, cursor: Option<&str>, limit: usize) -> Answer {
         let after = cursor.map(read_place).transpose()?;
-        let mut rows = self.open_rows(who, &self.queues(who, queue)?, after, limit + 1).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let cursor = if more { rows.last().map(|row| write_place(&place_of(row))) } else { None };
-        Ok(Outcome::Rows { rows, cursor })
+        Ok(page(self.open_rows(who, &self.queues(who, queue)?, after, limit + 1).await?, limit))
     }
 
-    /// What one agent holds fits one page.
-    async fn list_mine(&self, who: Who, only: Option<QueueId>) -> Answer {
+    async fn list_mine(&self, who: Who, only: Option<QueueId>, cursor: Option<&str>, limit: usize) -> Answer {
+        let after = cursor.map(read_place).transpose()?;
         let Who::Agent(_, agent) = who else {
             return Err(Refusal::Forbidden);
         };
@@ -154,9 +150,9 @@ impl Host {
         // One that was released a moment ago is not found any more.
         let mut rows: Vec<Row> =
             views.filter_map(|view| if let Ok(Reply::Conversation(view)) = view { Some(view.row) } else { None }).collect();
-        rows.retain(|row| row.holder == Some(agent));
+        rows.retain(|row| row.holder == Some(agent) && after.is_none_or(|after| after < place_of(row)));
         rows.sort_by_key(place_of);
-        Ok(Outcome::Rows { rows, cursor: None })
+        Ok(page(rows, limit))
     }
 
     async fn closed_rows(&self, queues: &[QueueId], after: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, Refusal> {
@@ -208,7 +204,7 @@ impl Host {
                 let rows = self.open_rows(who, &queues, after, PAGE_ROWS_MAX).await?;
                 let page: Vec<Row> = rows.into_iter().take(PAGE_ROWS_MAX).collect();
                 for row in &page {
-                    self.search_one(row, wanted, limit, &mut hits).await?;
+                    self.search_one(row, wanted, &mut hits).await?;
                     reads += 1;
                     if hits.len() >= limit || reads >= SEARCH_READS_MAX {
                         return Ok(Outcome::Found { hits, cursor: Some(format!("o{}", write_place(&place_of(row)))) });
@@ -228,7 +224,7 @@ impl Host {
             for (key, row) in &rows {
                 // A conversation's messages were all written before it ended.
                 if row.last_message_at >= wanted.from {
-                    self.search_one(row, wanted, limit, &mut hits).await?;
+                    self.search_one(row, wanted, &mut hits).await?;
                     reads += 1;
                 }
                 if hits.len() >= limit || reads >= SEARCH_READS_MAX {
@@ -242,20 +238,24 @@ impl Host {
         }
     }
 
-    async fn search_one(&self, row: &Row, wanted: &Wanted, limit: usize, hits: &mut Vec<Hit>) -> Result<(), Refusal> {
+    /// All hits of one conversation belong to one page, which may be longer than asked for: the cursor goes by conversations.
+    async fn search_one(&self, row: &Row, wanted: &Wanted, hits: &mut Vec<Hit>) -> Result<(), Refusal> {
         let mut from = 0;
+        let mut found = 0;
         loop {
             let page = self
                 .read_entries(Address::Conversation(row.conversation), LogRange::After(from), LOG_PAGE)
                 .await
-                .ok_or_else(unavailable)?;
+                .map_err(|_| unavailable())?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = last.seq;
             let full = page.len() == LOG_PAGE;
-            let found = page.into_iter().map(|(entry, _)| entry).filter(|entry| wanted.matches(entry));
-            // A page may run over by what one conversation holds, but not by more than a page.
-            hits.extend(found.take(limit).map(|entry| Hit { row: row.clone(), entry }));
-            if !full || hits.len() >= limit {
+            let room = HITS_PER_CONVERSATION_MAX - found;
+            let matching = page.into_iter().map(|(entry, _)| entry).filter(|entry| wanted.matches(entry)).take(room);
+            let before = hits.len();
+            hits.extend(matching.map(|entry| Hit { row: row.clone(), entry }));
+            found += hits.len() - before;
+            if !full || found == HITS_PER_CONVERSATION_MAX {
                 return Ok(());
             }
         }
@@ -280,6 +280,15 @@ impl Wanted {
         let text = text.to_lowercase();
         self.words.iter().all(|word| text.contains(word.as_str()))
     }
+}
+
+/// The first rows, and where the others begin.
+fn page(mut rows: Vec<Row>, limit: usize) -> Outcome {
+    // A queue says at most `PAGE_ROWS_MAX` at a time: behind so many there may be more.
+    let more = rows.len() > limit || rows.len() == PAGE_ROWS_MAX;
+    rows.truncate(limit);
+    let cursor = if more { rows.last().map(|row| write_place(&place_of(row))) } else { None };
+    Outcome::Rows { rows, cursor }
 }
 
 fn place_of(row: &Row) -> ListPlace {

@@ -97,7 +97,7 @@ pub enum Query {
         to: Option<Time>,
         /// Where the page before ended.
         cursor: Option<String>,
-        /// At most this many hits.
+        /// A page ends with the conversation that brings it to so many hits.
         limit: usize,
     },
 }

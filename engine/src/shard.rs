@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use jono_domain::message::Address;
-use jono_store::{Batch, CommitError, Epoch, ShardId, Write};
+use jono_store::{Batch, CommitError, Epoch, Loaded, ShardId, Write};
 
 use crate::host::Host;
-use crate::limits::WRITES_PER_COMMIT_MAX;
+use crate::limits::{BYTES_PER_COMMIT_MAX, WRITES_PER_COMMIT_MAX};
 use crate::output::Output;
 
 /// One step of an entity that waits to be committed.
@@ -17,6 +18,45 @@ pub(crate) struct Step {
     /// `None` when the step changed nothing, but must not be told before earlier steps are confirmed.
     pub(crate) write: Option<Write>,
     pub(crate) outputs: Vec<Output>,
+    /// By what the write is known again in the store, once it has left.
+    trace: Option<Trace>,
+}
+
+/// What a write leaves behind; one that only remembers an answer leaves nothing that others must be told.
+#[derive(Debug)]
+enum Trace {
+    /// The log goes up to here.
+    Log(u64),
+    /// The snapshot is this.
+    Snapshot(Bytes),
+}
+
+impl Step {
+    pub(crate) fn new(entity: Address, write: Option<Write>, outputs: Vec<Output>) -> Self {
+        Self { entity, write, outputs, trace: None }
+    }
+
+    fn take_write(&mut self) -> Option<Write> {
+        let write = self.write.take()?;
+        self.trace = match &write.snapshot {
+            _ if !write.log.is_empty() => Some(Trace::Log(write.expected_seq + write.log.len() as u64)),
+            Some(snapshot) => Some(Trace::Snapshot(snapshot.clone())),
+            None => None,
+        };
+        Some(write)
+    }
+}
+
+/// Whether these steps of one entity and one commit are in what was loaded afterwards. The commit holds all of
+/// them or none, so the surest trace tells: the log, else the last snapshot.
+pub(crate) fn were_stored(steps: &[Step], loaded: &Loaded) -> bool {
+    let traces = || steps.iter().rev().filter_map(|step| step.trace.as_ref());
+    let log = traces().find(|trace| matches!(trace, Trace::Log(_)));
+    match log.or_else(|| traces().next()) {
+        Some(Trace::Log(seq)) => loaded.seq >= *seq,
+        Some(Trace::Snapshot(snapshot)) => loaded.snapshot.as_ref().is_some_and(|(_, stored)| stored == snapshot),
+        None => false,
+    }
 }
 
 /// One shard that this process owns.
@@ -37,12 +77,14 @@ impl Shard {
         self.waiting.is_empty() && !self.under_way
     }
 
-    /// The next batch: as many steps as fit.
+    /// The next batch: as many steps as fit, at least one.
     fn take(&mut self) -> Vec<Step> {
-        let mut writes = 0;
+        let (mut writes, mut bytes) = (0, 0);
         let fit = self.waiting.iter().take_while(|step| {
-            writes += usize::from(step.write.is_some());
-            writes <= WRITES_PER_COMMIT_MAX
+            let Some(write) = &step.write else { return true };
+            writes += 1;
+            bytes += write.snapshot.as_ref().map_or(0, Bytes::len) + write.log.iter().map(Bytes::len).sum::<usize>();
+            writes == 1 || (writes <= WRITES_PER_COMMIT_MAX && bytes <= BYTES_PER_COMMIT_MAX)
         });
         let count = fit.count();
         self.waiting.drain(..count).collect()
@@ -55,7 +97,7 @@ impl Host {
         let mut shards = self.shards.borrow_mut();
         let Some(state) = shards.get_mut(&shard) else {
             drop(shards);
-            return self.failed(vec![step]);
+            return self.failed(Vec::new(), vec![step]);
         };
         state.waiting.push(step);
         if !state.under_way && !state.flush_planned {
@@ -79,7 +121,7 @@ impl Host {
                 return;
             }
             let mut steps = state.take();
-            let writes: Vec<Write> = steps.iter_mut().filter_map(|step| step.write.take()).collect();
+            let writes: Vec<Write> = steps.iter_mut().filter_map(Step::take_write).collect();
             if writes.is_empty() {
                 drop(shards);
                 self.confirmed(steps);
@@ -109,17 +151,24 @@ impl Host {
             Err(error) => {
                 self.counters.commits_failed.add(1);
                 tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
-                let mut failed = steps;
+                // Whatever was decided meanwhile may rest on what was not committed.
                 let mut shards = self.shards.borrow_mut();
-                if matches!(error, CommitError::Fenced { .. }) {
-                    self.counters.commits_fenced.add(1);
-                    failed.extend(shards.remove(&shard).into_iter().flat_map(|state| state.waiting));
-                } else if let Some(state) = shards.get_mut(&shard) {
-                    // Whatever was decided meanwhile may rest on what was not committed.
-                    failed.append(&mut state.waiting);
-                }
+                let waiting = match &error {
+                    CommitError::Fenced { .. } => {
+                        self.counters.commits_fenced.add(1);
+                        shards.remove(&shard).map(|state| state.waiting)
+                    }
+                    CommitError::Conflict { .. } | CommitError::Unavailable(_) | CommitError::Unknown(_) => {
+                        shards.get_mut(&shard).map(|state| std::mem::take(&mut state.waiting))
+                    }
+                };
                 drop(shards);
-                self.failed(failed);
+                let waiting = waiting.unwrap_or_default();
+                if matches!(error, CommitError::Unknown(_)) {
+                    self.failed(steps, waiting);
+                } else {
+                    self.failed(Vec::new(), steps.into_iter().chain(waiting).collect());
+                }
             }
         }
         self.flush(shard);

@@ -55,6 +55,9 @@ pub const POSITION_PUSH_FAR_MS: u64 = 10 * SECOND_MS;
 pub const POSITION_NEAR: u32 = 100;
 /// Rows in one push; more of them follow in the next. A session's outbox holds a few pushes.
 pub const ROWS_PER_PUSH: usize = 100;
+/// Rows in one notice: encoded and sent together, once for all agents who look. Even the largest rows
+/// fit an outbox.
+pub const ROWS_PER_NOTICE: usize = 25;
 /// An agent's list is pushed at most this often.
 pub const ROWS_PUSH_MS: u64 = 100;
 /// A conversation that was admitted to a queue must announce itself within this time.

@@ -63,8 +63,8 @@ pub enum Notice {
         /// Up to which event.
         seq: u64,
     },
-    /// A list row changed, came, or went.
-    Row(Arc<Row>),
+    /// List rows changed, came, or went; at most [`crate::limits::ROWS_PER_NOTICE`].
+    Rows(Vec<Arc<Row>>),
     /// A queue's numbers changed.
     Queue(QueueSummary),
     /// A message nobody serves yet.

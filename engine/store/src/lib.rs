@@ -190,6 +190,9 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 /// What the engine needs of a store. Calls return at once; the work is done elsewhere.
+///
+/// A store whose disk fails answers [`CommitError::Unavailable`] and [`ReadError::Unavailable`] until
+/// the disk works again, and then goes on by itself, under the same epochs.
 pub trait Store: Send + Sync + 'static {
     /// Makes the caller the owner of a shard: the answer is larger than every epoch before it.
     /// Afterwards commits under older epochs are refused for ever. Before the first time, nobody can

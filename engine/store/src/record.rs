@@ -87,6 +87,13 @@ pub(crate) fn open<'a>(space: Space, key: &[u8], sealed: &'a [u8]) -> Result<&'a
     Ok(payload)
 }
 
+/// The checksum of what `sum` is of (0: of nothing) with `bytes` behind it.
+pub(crate) fn sum_on(sum: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(sum);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
 fn checksum(space: Space, key: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[VERSION, space as u8]);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -43,8 +43,10 @@ fn filled() -> TempDir {
     dir
 }
 
-/// Changes the tables behind the store's back.
+/// Changes the tables behind the store's back, as after an end that was not in order: otherwise it
+/// would be noticed by the journal.
 fn tamper(dir: &Path, table: &str, change: impl FnOnce(&Keyspace)) {
+    let _ = fs::remove_file(dir.join("closed"));
     let db = Database::builder(dir.join("records")).open().unwrap();
     let table = db.keyspace(table, KeyspaceCreateOptions::default).unwrap();
     change(&table);
@@ -186,18 +188,71 @@ fn another_format_is_refused_and_a_damaged_one_too() {
     assert!(matches!(error, OpenError::Version { found: 2, known: 1 }), "{error}");
 }
 
+fn journal(dir: &Path) -> PathBuf {
+    let mut files = fs::read_dir(dir.join("records")).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|extension| extension == "jnl")).unwrap()
+}
+
+fn refusal(dir: &Path) -> String {
+    let error = FjallStore::open(dir, Durability::Disk).unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+    error.to_string()
+}
+
 /// A byte flipped in fjall's own journal: the store does not open, rather than deliver it.
 #[test]
 fn a_damaged_journal_is_not_replayed() {
     let dir = filled();
-    let records = dir.path().join("records");
-    let is_journal = |path: &Path| path.extension().is_some_and(|ext| ext == "jnl");
-    let mut files = fs::read_dir(&records).unwrap().map(|entry| entry.unwrap().path());
-    let journal = files.find(|path| is_journal(path)).unwrap();
-    let mut bytes = fs::read(&journal).unwrap();
+    let mut bytes = fs::read(journal(dir.path())).unwrap();
     let state = bytes.windows(5).position(|part| part == b"state").unwrap();
     bytes[state] ^= 1;
-    fs::write(&journal, bytes).unwrap();
-    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
-    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+    fs::write(journal(dir.path()), bytes).unwrap();
+    refusal(dir.path());
+    fs::remove_file(dir.path().join("closed")).unwrap();
+    refusal(dir.path());
+}
+
+/// A byte flipped anywhere in it, also where fjall would see the end of the journal: nothing is cut
+/// off, and whoever repairs the byte has everything again.
+#[test]
+fn a_journal_changed_since_the_store_was_closed_is_left_as_it_is() {
+    let dir = filled();
+    let whole = fs::read(journal(dir.path())).unwrap();
+    for at in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        fs::write(journal(dir.path()), &bytes).unwrap();
+        assert!(refusal(dir.path()).ends_with("its journal is not the one it was closed with"), "{at}");
+        assert!(fs::read(journal(dir.path())).unwrap() == bytes, "{at}");
+    }
+    fs::write(journal(dir.path()), &whole).unwrap();
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        assert_eq!(store.damaged(), []);
+        assert_eq!(store.load_live(SHARD, None, 9).await.unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn who_removes_the_seal_accepts_the_loss() {
+    let dir = filled();
+    let before = fs::metadata(journal(dir.path())).unwrap().len() as usize;
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        let epoch = store.acquire(SHARD).await.unwrap();
+        let writes = vec![contract::write("well", 4, &["e"])];
+        store.commit(Batch { shard: SHARD, epoch, writes }).await.unwrap();
+        store.close().await;
+    });
+    // The head of the entry that follows: to fjall, the journal ends here.
+    let mut bytes = fs::read(journal(dir.path())).unwrap();
+    bytes[before] ^= 0x40;
+    fs::write(journal(dir.path()), bytes).unwrap();
+    refusal(dir.path());
+    fs::remove_file(dir.path().join("closed")).unwrap();
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        assert_eq!(store.damaged(), []);
+        assert_eq!(store.load(SHARD, contract::entity("well")).await.unwrap().seq, 4);
+    });
 }

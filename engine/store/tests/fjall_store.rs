@@ -97,6 +97,16 @@ fn what_a_process_left_while_creating_is_cleared_away() {
 }
 
 #[test]
+fn no_empty_store_takes_the_place_of_records_that_are_gone() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()));
+    fs::remove_dir_all(dir.path().join("records")).unwrap();
+    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
+    assert_eq!(error.to_string(), "the data directory is damaged: its records are gone");
+    assert!(!dir.path().join("records").exists());
+}
+
+#[test]
 fn something_that_is_no_store_is_not_opened() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("records"), b"a file").unwrap();

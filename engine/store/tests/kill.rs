@@ -53,6 +53,7 @@ fn writes(seq: u64) -> Vec<Write> {
 fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let durability = match std::env::var(LEVEL).as_deref() {
+        Ok("memory") => Durability::Memory,
         Ok("second") => Durability::Second,
         _ => Durability::Disk,
     };
@@ -169,10 +170,15 @@ fn nothing_acknowledged_at_second_is_lost_to_a_kill() {
     kill_repeatedly("second");
 }
 
+#[test]
+fn nothing_acknowledged_at_memory_is_lost_to_a_kill() {
+    kill_repeatedly("memory");
+}
+
 /// A limit on the size of files stands for a full disk: writing fails in the middle of a batch.
 #[test]
 fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
-    for level in ["disk", "second"] {
+    for level in ["disk", "second", "memory"] {
         let dir = TempDir::new().unwrap();
         // The journal is created with its full length, which the limit would forbid.
         drop(FjallStore::open(dir.path(), Durability::Disk).unwrap());
@@ -189,7 +195,7 @@ fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
         let unavailable = ["unavailable"; 4];
         assert_eq!(after[0], "unknown");
         assert_eq!(after[1..5], unavailable, "nothing is acknowledged after a failure");
-        assert_eq!(after[5], "readable true");
+        assert_eq!(after[5], "readable false", "it is out of service");
         assert_whole(dir.path(), last_ack(&lines));
     }
 }

@@ -1,8 +1,8 @@
-//! Plain HTTP: the admin API, sign-in for the desk, health, metrics and the documents.
+//! Plain HTTP: the admin API, sign-in for the desk, health, metrics, the documents, and the pages.
 //!
 //! `table` lists every route once; `dispatch` serves them, `openapi` describes them. What is asked is
 //! decided by the engine: the handlers translate, from a `call` to an order. `forms` is the JSON, `problem`
-//! the errors.
+//! the errors. `pages` serves the widget, the desk and the demo, which are none of the API.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ mod metrics;
 mod openapi;
 mod operations;
 mod organisations;
+mod pages;
 mod problem;
 mod queues;
 mod route;
@@ -41,5 +42,6 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Puts every route of the table, and answers for what is not in it, into an `App`.
 pub fn configure(state: &Arc<State>, config: &mut ServiceConfig) {
     config.app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
+    pages::install(config);
     dispatch::install(state, table::routes(), config);
 }

@@ -27,6 +27,13 @@ pub struct Unfollowed {
     pub conversation: Id<ConversationId>,
 }
 
+/// `conversation.updated`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Updated<'a> {
+    /// The rows as they are now.
+    pub conversations: Vec<AgentConversation<'a>>,
+}
+
 /// Why a position became worse.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -218,8 +225,9 @@ pub const NOTIFICATIONS: &[Notification] = &[
     Notification {
         name: "conversation.updated",
         roles: Roles::AGENT,
-        summary: "A row of a subscribed queue's lists came, changed, or ended (`state: closed`), or moved to another queue.",
-        params: schema::<AgentConversation<'static>>,
+        summary: "Rows of a subscribed queue's lists came, changed, or ended (`state: closed`), or moved to another queue. \
+                  At most 25 together; a queue's changes are pushed at most every 100 ms.",
+        params: schema::<Updated<'static>>,
     },
     Notification {
         name: "queue.updated",
@@ -315,7 +323,10 @@ fn encode(notice: &Notice, audience: Audience, directory: &Directory) -> Option<
             let by = By::of(*by, directory);
             say("receipt.changed", &Receipt { conversation: Id(*conversation), by, seq: *seq })
         }
-        Notice::Row(row) if for_agents => say("conversation.updated", &AgentConversation::row(row, directory)),
+        Notice::Rows(rows) if for_agents => {
+            let conversations = rows.iter().map(|row| AgentConversation::row(row, directory)).collect();
+            say("conversation.updated", &Updated { conversations })
+        }
         Notice::Queue(summary) if for_agents => say("queue.updated", &AgentQueue::of(summary, directory)),
         Notice::Raised { queue, conversation, preview } if for_agents => {
             say("notification.raised", &Raised { queue: Id(*queue), conversation: Id(*conversation), preview })
@@ -341,7 +352,7 @@ fn encode(notice: &Notice, audience: Audience, directory: &Directory) -> Option<
             say("canned.changed", &CannedChanged { canned: (bytes <= CANNED_BYTES_MAX).then(all) })
         }
         Notice::OrganisationChanged if for_agents => say("organisation.changed", &Nothing {}),
-        Notice::Row(_)
+        Notice::Rows(_)
         | Notice::Queue(_)
         | Notice::Raised { .. }
         | Notice::Presence { .. }
@@ -360,7 +371,7 @@ pub fn conversation_of(notice: &Notice) -> Option<ConversationId> {
         | Notice::Deadline { conversation, .. }
         | Notice::Typing { conversation, .. }
         | Notice::Receipt { conversation, .. } => Some(*conversation),
-        Notice::Row(_)
+        Notice::Rows(_)
         | Notice::Queue(_)
         | Notice::Raised { .. }
         | Notice::Presence { .. }

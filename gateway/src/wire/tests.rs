@@ -142,7 +142,7 @@ fn every_notice_is_said_under_a_known_name_to_those_it_is_for() {
         ),
         (typing(Some("secret")), "typing.changed", true, true),
         (Notice::Receipt { conversation: CONVERSATION, by: Author::Agent(AGENT), seq: 3 }, "receipt.changed", true, true),
-        (Notice::Row(Arc::new(row)), "conversation.updated", true, false),
+        (Notice::Rows(vec![Arc::new(row)]), "conversation.updated", true, false),
         (Notice::Queue(summary), "queue.updated", true, false),
         (raised, "notification.raised", true, false),
         (Notice::Presence { agent: AGENT, presence }, "agent.presence", true, false),

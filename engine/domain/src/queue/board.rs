@@ -8,8 +8,8 @@ use super::{ListPlace, PlaceTold};
 use crate::conversation::{Row, RowState};
 use crate::id::{ConversationId, QueueId};
 use crate::limits::{
-    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PER_PUSH, ROWS_PUSH_MS, TAKE_AGE_MAX_MS,
-    TAKES_KEPT,
+    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PER_NOTICE, ROWS_PER_PUSH, ROWS_PUSH_MS,
+    TAKE_AGE_MAX_MS, TAKES_KEPT,
 };
 use crate::notice::{Notice, WorseReason};
 use crate::reply::QueueSummary;
@@ -300,7 +300,8 @@ impl Board {
     /// What agents are told: the rows that changed, new messages nobody serves, and the numbers.
     pub(super) fn notices(&self, queue: QueueId, open: bool) -> Vec<Notice> {
         let pushed = || self.changed_order.iter().take(ROWS_PER_PUSH);
-        let rows = pushed().filter_map(|conversation| self.changed.get(conversation)).map(|row| Notice::Row(Arc::clone(row)));
+        let rows: Vec<Arc<Row>> = pushed().filter_map(|conversation| self.changed.get(conversation)).cloned().collect();
+        let rows = rows.chunks(ROWS_PER_NOTICE).map(|rows| Notice::Rows(rows.to_vec()));
         let raised = pushed().filter_map(|conversation| {
             let preview = self.raised.get(conversation)?.clone();
             Some(Notice::Raised { queue, conversation: *conversation, preview })

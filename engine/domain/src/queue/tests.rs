@@ -550,6 +550,11 @@ fn announce(queue: &mut Queue, row: &Row) -> bool {
     !events.is_empty()
 }
 
+fn rows_in(notices: &[Notice]) -> Vec<ConversationId> {
+    let rows = notices.iter().filter_map(|notice| if let Notice::Rows(rows) = notice { Some(rows) } else { None });
+    rows.flatten().map(|row| row.conversation).collect()
+}
+
 fn numbers(queue: &Queue) -> (u32, u32, u32) {
     let summary = queue.summary(SALES);
     (summary.waiting, summary.active, summary.unread)
@@ -596,11 +601,8 @@ fn rows_are_pushed_together_and_only_to_those_who_look() {
     else {
         panic!("nothing was pushed")
     };
-    let rows = notices.iter().filter_map(|notice| match notice {
-        Notice::Row(row) => Some(row.conversation.bits()),
-        _ => None,
-    });
-    assert_eq!(rows.collect::<Vec<_>>(), [2, 3], "one that was never here is nobody's business");
+    let rows: Vec<_> = rows_in(&notices).iter().map(|conversation| conversation.bits()).collect();
+    assert_eq!(rows, [2, 3], "one that was never here is nobody's business");
 }
 
 #[test]
@@ -616,9 +618,7 @@ fn many_changed_rows_are_pushed_in_portions_that_an_outbox_holds() {
         now = now.max(at);
         for event in queue.expire(SALES, now) {
             if let Event::Flushed(notices, _) = &event {
-                let rows =
-                    notices.iter().filter_map(|notice| if let Notice::Row(row) = notice { Some(row.conversation) } else { None });
-                pushed.push(rows.collect::<Vec<_>>());
+                pushed.push(rows_in(notices));
             }
             queue.evolve(&event);
         }

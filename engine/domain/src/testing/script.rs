@@ -350,7 +350,7 @@ impl Stage {
             Notice::Deadline { warning: None, .. }
             | Notice::Typing { .. }
             | Notice::Receipt { .. }
-            | Notice::Row(_)
+            | Notice::Rows(_)
             | Notice::Queue(_)
             | Notice::Canned(_)
             | Notice::OrganisationChanged => None,

@@ -14,7 +14,7 @@ use super::keys;
 use super::reader;
 use super::tables::{Change, Tables};
 use crate::record::Space;
-use crate::{Batch, CommitError, Epoch, IndexChange, ReadError, ShardId, Write, limits};
+use crate::{Batch, CommitError, EntityKey, Epoch, IndexChange, ReadError, ShardId, Write, limits};
 
 /// Batches of a group. Beyond some 64 the sync is no longer what a group costs; more would only make
 /// the first ones wait for the last.
@@ -29,6 +29,15 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) struct Known {
     pub(super) heads: Heads,
     epochs: HashMap<ShardId, u64>,
+}
+
+/// The end of the log that was written last. What the journal holds is a prefix of what was written,
+/// so a store that has this has everything before it.
+#[derive(Debug)]
+pub(super) struct Newest {
+    pub(super) shard: ShardId,
+    pub(super) entity: EntityKey,
+    pub(super) seq: u64,
 }
 
 /// A value on its way: a number (or nothing) and bytes behind it; `None` deletes.
@@ -46,6 +55,8 @@ pub(super) struct Group {
     /// An owner changed, or a constant was set: that must not be lost in a power cut, or the same
     /// epoch would be given out twice.
     pub(super) must_sync: bool,
+    /// The last log record staged.
+    pub(super) newest: Option<Newest>,
 }
 
 impl Group {
@@ -92,6 +103,7 @@ impl Group {
         }
         if !write.log.is_empty() {
             self.put(Space::Head, key, Some(end), Bytes::new());
+            self.newest = Some(Newest { shard, entity: write.entity.clone(), seq: end });
         }
         for answer in &write.answers {
             let key = keys::answer(&owned, &answer.key);

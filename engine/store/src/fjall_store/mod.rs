@@ -1,22 +1,25 @@
 //! The embedded store: fjall in a directory, with threads of its own, since its calls block.
 //!
 //! Here is the handle: it checks, queues and waits, and never touches the disk. In reading order:
-//! [`open`] (directory, format, start check), [`tables`] (fjall), [`keys`] (bytes of the keys),
-//! [`writer`] (the thread that commits), [`group`] (what is committed together), [`heads`] (what the
-//! writer remembers), [`reader`] (what the reader threads do), [`damage`] (the quarantine).
+//! [`service`] (in service, out of it, and in again), [`open`] (directory, format, start check),
+//! [`journals`] (what opening makes sure of first), [`tables`] (fjall), [`keys`] (bytes of the keys),
+//! [`threads`] (the threads and their queues), [`writer`] (the thread that commits), [`group`] (what
+//! is committed together), [`heads`] (what the writer remembers), [`reader`] (what the reader threads
+//! do), [`damage`] (the quarantine).
 
 mod damage;
 mod group;
 mod heads;
+mod journals;
 mod keys;
 mod open;
 mod reader;
+mod service;
 mod tables;
 mod threads;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -26,9 +29,8 @@ use tokio::sync::oneshot;
 pub use open::OpenError;
 
 use crate::{Batch, CommitError, Durability, EntityKey, Epoch, Loaded, LogRange, ReadError, ShardId, Store, limits};
-use damage::Damage;
 use reader::Reader;
-use threads::Threads;
+use service::Service;
 use writer::Command;
 
 /// Records in a directory of this machine.
@@ -39,44 +41,53 @@ use writer::Command;
 /// |---|---|---|
 /// | `Disk` | yes | yes |
 /// | `Second` | yes: it has reached the operating system | but for the last second |
-/// | `Memory` | no: it may be in a buffer of this process; an orderly [`close`](Store::close) writes it | no |
+/// | `Memory` | yes, likewise | no |
 ///
 /// At every level what is found again is a prefix of what was committed, batches whole. At `Second`
 /// a new epoch and a new constant are synced at once.
 ///
 /// A commit is under way when [`commit`](Store::commit) returns: dropping its future only means not
-/// to hear of it. After an error of the disk every commit answers [`CommitError::Unavailable`] until
-/// the directory is opened anew; reads go on.
+/// to hear of it.
+///
+/// # When the disk fails
+///
+/// A write or a sync that fails leaves the commits of its group [`CommitError::Unknown`] and puts the
+/// store out of service: commits answer [`CommitError::Unavailable`], reads
+/// [`ReadError::Unavailable`]. It then opens its directory again by itself, after 1 s and from then
+/// on with pauses of up to 30 s, until the disk has room and syncs, everything acknowledged is found
+/// again, and what the kernel showed of a failed sync is on the disk. Then service resumes: epochs go
+/// on, so nobody acquires anything anew, and a commit that was `Unknown` is now either there or not
+/// for good. Meanwhile the directory stays locked; [`close`](Store::close) ends the attempts.
+///
+/// After a failed sync the kernel may go on showing bytes that are not on the disk. So a directory
+/// that was not closed in order, by this process or another, has its journals written and synced once
+/// more before anything is served from them.
 ///
 /// Dropping the store waits for its threads, as `close` does, but blocks meanwhile.
 #[derive(Debug)]
 pub struct FjallStore {
-    threads: Threads,
-    damage: Arc<Damage>,
+    service: Service,
     durability: Durability,
 }
 
 impl FjallStore {
-    /// Opens the directory, creating it if need be. Blocks: for as long as fjall reads its journal
-    /// (at most 128 MiB), and the start check reads the live entities.
+    /// Opens the directory, creating it if need be. Blocks: for as long as fjall reads its journals
+    /// (some 200 MiB at most, more when commits come faster than tables are written out), and the
+    /// start check reads the live entities. After an end that was not an orderly close, the journals
+    /// are also written once more: see `When the disk fails`.
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
     pub fn open(dir: &Path, durability: Durability) -> Result<Self, OpenError> {
-        let lock = open::lock(dir)?;
-        let tables = open::tables(dir)?;
-        let damage = Arc::new(Damage::default());
-        open::check(&tables, &damage)?;
-        let threads = Threads::start(&tables, &damage, durability, lock)?;
-        Ok(Self { threads, damage, durability })
+        Ok(Self { service: Service::start(dir, durability)?, durability })
     }
 
-    /// Entities whose records do not read, as the start check and later reads found out. Loading one
-    /// answers [`ReadError::Corrupt`]; [`load_live`](Store::load_live) leaves it out.
+    /// Entities whose records do not read, as the last opening's check and later reads found out.
+    /// Loading one answers [`ReadError::Corrupt`]; [`load_live`](Store::load_live) leaves it out.
     #[must_use]
     pub fn damaged(&self) -> Vec<EntityKey> {
-        self.damage.list()
+        self.service.damage().list()
     }
 
     fn read<T: Send + 'static>(
@@ -88,10 +99,10 @@ impl FjallStore {
             // Nobody may be waiting any more.
             let _ = answer.send(read(reader));
         });
-        match self.threads.send_read(job) {
+        match self.service.send_read(job) {
             // The job is dropped unanswered when reading panics, which fjall may do on damaged files.
             Ok(()) => async move { outcome.await.unwrap_or_else(|_| Err(ReadError::Corrupt("reading panicked".into()))) }.boxed(),
-            Err(why) => ready(Err(ReadError::Unavailable(why.into()))).boxed(),
+            Err(why) => ready(Err(ReadError::Unavailable(why))).boxed(),
         }
     }
 
@@ -100,11 +111,11 @@ impl FjallStore {
         command: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Command,
     ) -> BoxFuture<'static, Result<T, CommitError>> {
         let (answer, outcome) = oneshot::channel();
-        match self.threads.send_command(command(answer)) {
+        match self.service.send_command(command(answer)) {
             Ok(()) => {
                 async move { outcome.await.unwrap_or_else(|_| Err(CommitError::Unknown("the writer is gone".into()))) }.boxed()
             }
-            Err(why) => ready(Err(CommitError::Unavailable(why.into()))).boxed(),
+            Err(why) => ready(Err(CommitError::Unavailable(why))).boxed(),
         }
     }
 }
@@ -171,6 +182,6 @@ impl Store for FjallStore {
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        self.threads.close()
+        self.service.close()
     }
 }

@@ -70,8 +70,8 @@ impl Tables {
     }
 
     /// An empty change, applied as a whole and as durable as `mode` says.
-    pub(super) fn change(&self, len: usize, mode: Option<PersistMode>) -> Change<'_> {
-        let batch = OwnedWriteBatch::with_capacity(self.db.clone(), len).durability(mode);
+    pub(super) fn change(&self, len: usize, mode: PersistMode) -> Change<'_> {
+        let batch = OwnedWriteBatch::with_capacity(self.db.clone(), len).durability(Some(mode));
         Change { tables: self, batch }
     }
 
@@ -171,11 +171,21 @@ fn unseal(space: Space, key: &[u8], sealed: &[u8]) -> Result<Bytes, ReadError> {
     record::open(space, key, sealed).map(Bytes::copy_from_slice)
 }
 
+/// What fjall says, and of an I/O error what the system says.
+pub(super) fn reason(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
+        fjall::Error::Poisoned => "writing tables out failed".into(),
+        other => other.to_string(),
+    }
+}
+
 /// An I/O error may pass; whatever else fjall says about what it reads means that it is damaged.
 fn read_error(error: fjall::Error) -> ReadError {
     match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => ReadError::Unavailable(error.to_string()),
-        fjall::Error::Poisoned => ReadError::Unavailable(error.to_string()),
+        fjall::Error::Io(_) | fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Poisoned => {
+            ReadError::Unavailable(reason(&error))
+        }
         other => ReadError::Corrupt(other.to_string()),
     }
 }

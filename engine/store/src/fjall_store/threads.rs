@@ -1,21 +1,17 @@
-//! The threads of an open store, and the bounded queues to them.
+//! The threads that work on open tables, and the bounded queues to them.
 
-use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::{fmt, io};
-
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::watch;
 
 use super::damage::Damage;
+use super::group::Newest;
 use super::reader::Reader;
 use super::tables::Tables;
-use super::writer::{Command, Writer};
+use super::writer::{Command, OnFailure, Writer};
 use crate::Durability;
 
 /// Threads that read. Reads happen when an entity is loaded or a history is opened; two keep one
@@ -32,64 +28,36 @@ const COMMANDS_MAX: usize = 2048;
 const COMMAND_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const BUSY: &str = "busy";
-const CLOSED: &str = "closed";
+const GONE: &str = "the thread is gone";
 
 /// What a reader thread does once.
 pub(super) type Job = Box<dyn FnOnce(Reader<'_>) + Send>;
 
-/// The running threads.
+/// The ways to the threads. These end when this is dropped and they have finished what waits.
+pub(super) struct Queues {
+    commands: SyncSender<Command>,
+    reads: SyncSender<Job>,
+    /// Bytes of commits that wait.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The threads, to be waited for.
 pub(super) struct Threads {
-    state: Mutex<State>,
-    queued_bytes: Arc<AtomicUsize>,
-    closed: watch::Sender<bool>,
+    writer: JoinHandle<Ended>,
+    readers: Vec<JoinHandle<()>>,
 }
 
-enum State {
-    Running {
-        commands: SyncSender<Command>,
-        reads: SyncSender<Job>,
-        handles: Vec<JoinHandle<()>>,
-        lock: File,
-    },
-    /// The thread that waits for the others, until somebody waits for it.
-    Closing(Option<JoinHandle<()>>),
+/// How it ended.
+pub(super) struct Ended {
+    /// Everything acknowledged is synced, and nothing else was written.
+    pub(super) in_order: bool,
+    /// What was acknowledged last.
+    pub(super) newest: Option<Newest>,
 }
 
-impl fmt::Debug for Threads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads").field("queued_bytes", &self.queued_bytes).finish_non_exhaustive()
-    }
-}
-
-impl Threads {
-    /// The threads alone own the tables, so that these are closed when the threads have ended.
-    pub(super) fn start(tables: &Tables, damage: &Arc<Damage>, durability: Durability, lock: File) -> io::Result<Self> {
-        let (commands, queue) = sync_channel(COMMANDS_MAX);
-        let (reads, jobs) = sync_channel::<Job>(READS_MAX);
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let writer = Writer::new(tables.clone(), Arc::clone(damage), durability, Arc::clone(&queued_bytes));
-        let mut handles = vec![spawn("store-writer", move || writer.run(&queue))?];
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..READERS {
-            let (tables, damage, jobs) = (tables.clone(), Arc::clone(damage), Arc::clone(&jobs));
-            handles.push(spawn("store-reader", move || run_reader(&tables, &damage, &jobs))?);
-        }
-        Ok(Self {
-            state: Mutex::new(State::Running { commands, reads, handles, lock }),
-            queued_bytes,
-            closed: watch::Sender::new(false),
-        })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Queues {
     pub(super) fn send_read(&self, job: Job) -> Result<(), &'static str> {
-        match &*self.state() {
-            State::Running { reads, .. } => reads.try_send(job).map_err(|error| refusal(&error)),
-            State::Closing(_) => Err(CLOSED),
-        }
+        self.reads.try_send(job).map_err(|error| refusal(&error))
     }
 
     pub(super) fn send_command(&self, command: Command) -> Result<(), &'static str> {
@@ -97,69 +65,66 @@ impl Threads {
             Command::Commit { bytes, .. } => *bytes,
             Command::Acquire { .. } | Command::Constant { .. } | Command::Forget { .. } => 0,
         };
-        let state = self.state();
-        let State::Running { commands, .. } = &*state else {
-            return Err(CLOSED);
-        };
-        if bytes > 0 && self.queued_bytes.load(Ordering::Relaxed) >= COMMAND_BYTES_MAX {
+        if bytes > 0 && self.bytes.load(Ordering::Relaxed) >= COMMAND_BYTES_MAX {
             return Err(BUSY);
         }
         // Before sending, since the writer subtracts as soon as it has the command.
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        commands.try_send(command).map_err(|error| {
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.commands.try_send(command).map_err(|error| {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             refusal(&error)
         })
     }
+}
 
-    /// Lets the threads finish what they have; resolves when they have ended.
-    pub(super) fn close(&self) -> BoxFuture<'static, ()> {
-        self.begin_close();
-        let mut closed = self.closed.subscribe();
-        // The sender may be dropped first, which also waits for the threads.
-        async move { drop(closed.wait_for(|closed| *closed).await) }.boxed()
-    }
-
-    fn begin_close(&self) {
-        let mut state = self.state();
-        if let State::Closing(_) = &*state {
-            return;
-        }
-        if let State::Running { commands, reads, handles, lock } = std::mem::replace(&mut *state, State::Closing(None)) {
-            drop((commands, reads));
-            let closed = self.closed.clone();
-            let end = move || {
-                for handle in handles {
-                    if handle.join().is_err() {
-                        tracing::error!("a thread of the store had panicked");
-                    }
-                }
-                drop(lock);
-                closed.send_replace(true);
-            };
-            match spawn("store-closer", end) {
-                Ok(closer) => *state = State::Closing(Some(closer)),
-                // No thread to wait in: the others end all the same, but nobody hears of it.
+impl Threads {
+    /// The threads alone own the tables, so that these are closed when the threads have ended.
+    pub(super) fn start(
+        tables: Tables,
+        damage: &Arc<Damage>,
+        durability: Durability,
+        on_failure: &OnFailure,
+    ) -> io::Result<(Queues, Self)> {
+        let (commands, queue) = sync_channel(COMMANDS_MAX);
+        let (reads, jobs) = sync_channel::<Job>(READS_MAX);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let queues = Queues { commands, reads, bytes: Arc::clone(&bytes) };
+        let writer = Writer::new(tables.clone(), Arc::clone(damage), durability, bytes, Arc::clone(on_failure));
+        let on_panic = Arc::clone(on_failure);
+        let writer = spawn("store-writer", move || run_writer(writer, &queue, &on_panic))?;
+        let mut threads = Self { writer, readers: Vec::new() };
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..READERS {
+            let (tables, damage, jobs) = (tables.clone(), Arc::clone(damage), Arc::clone(&jobs));
+            match spawn("store-reader", move || run_reader(&tables, &damage, &jobs)) {
+                Ok(reader) => threads.readers.push(reader),
                 Err(error) => {
-                    tracing::error!(%error, "cannot wait for the end of the store");
-                    self.closed.send_replace(true);
+                    drop(queues);
+                    threads.join();
+                    return Err(error);
                 }
             }
         }
+        Ok((queues, threads))
+    }
+
+    /// Waits until the threads have ended and the tables are closed.
+    pub(super) fn join(self) -> Ended {
+        let ended = self.writer.join();
+        let read = self.readers.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
+        if ended.is_err() || read > 0 {
+            tracing::error!("a thread of the store had panicked");
+        }
+        ended.unwrap_or(Ended { in_order: false, newest: None })
     }
 }
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.begin_close();
-        let closer = match &mut *self.state() {
-            State::Running { .. } => None,
-            State::Closing(closer) => closer.take(),
-        };
-        if closer.is_some_and(|closer| closer.join().is_err()) {
-            tracing::error!("closing the store panicked");
-        }
+fn run_writer(mut writer: Writer, commands: &Receiver<Command>, on_panic: &OnFailure) -> Ended {
+    let outcome = catch_unwind(AssertUnwindSafe(|| writer.run(commands)));
+    if outcome.is_err() {
+        on_panic("the writer panicked");
     }
+    Ended { in_order: outcome.unwrap_or(false), newest: writer.into_newest() }
 }
 
 fn run_reader(tables: &Tables, damage: &Damage, jobs: &Mutex<Receiver<Job>>) {
@@ -173,13 +138,13 @@ fn run_reader(tables: &Tables, damage: &Damage, jobs: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(run)
 }
 
 fn refusal<T>(error: &TrySendError<T>) -> &'static str {
     match error {
         TrySendError::Full(_) => BUSY,
-        TrySendError::Disconnected(_) => CLOSED,
+        TrySendError::Disconnected(_) => GONE,
     }
 }

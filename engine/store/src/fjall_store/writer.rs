@@ -2,7 +2,8 @@
 //!
 //! It takes what has queued up, judges it, applies it as one group, syncs as the durability level
 //! says, and only then answers. After an error of the disk nothing is acknowledged any more: what the
-//! kernel still holds of a failed sync is unknown, so only a new opening can tell what is stored.
+//! kernel still holds of a failed sync is unknown, so only a new opening can tell what is stored. The
+//! failure is reported, and whatever comes until the queue is closed is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +15,10 @@ use fjall::PersistMode;
 use tokio::sync::oneshot;
 
 use super::damage::Damage;
-use super::group::{Group, Known, unreadable};
+use super::group::{Group, Known, Newest, unreadable};
 use super::keys;
 use super::reader::split_number;
-use super::tables::{Tables, View};
+use super::tables::{Tables, View, reason};
 use crate::record::Space;
 use crate::{Batch, CommitError, Durability, Epoch, ShardId};
 
@@ -25,6 +26,9 @@ use crate::{Batch, CommitError, Durability, Epoch, ShardId};
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 type Answer<T> = oneshot::Sender<Result<T, CommitError>>;
+
+/// Is told why there will be no more commits, once or several times.
+pub(super) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What the writer is asked for.
 pub(super) enum Command {
@@ -57,12 +61,21 @@ pub(super) struct Writer {
     confirms: Vec<Confirm>,
     /// When what was written since the last sync must be synced.
     sync_at: Option<Instant>,
+    /// The end of the log that was acknowledged last.
+    newest: Option<Newest>,
     /// Set after an error of the disk, for ever.
     failed: Option<String>,
+    on_failure: OnFailure,
 }
 
 impl Writer {
-    pub(super) fn new(tables: Tables, damage: Arc<Damage>, durability: Durability, queued_bytes: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        tables: Tables,
+        damage: Arc<Damage>,
+        durability: Durability,
+        queued_bytes: Arc<AtomicUsize>,
+        on_failure: OnFailure,
+    ) -> Self {
         Self {
             tables,
             damage,
@@ -72,12 +85,15 @@ impl Writer {
             group: Group::default(),
             confirms: Vec::new(),
             sync_at: None,
+            newest: None,
             failed: None,
+            on_failure,
         }
     }
 
-    /// Works until all senders are gone and everything they sent is answered, then syncs.
-    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+    /// Works until all senders are gone and everything they sent is answered, then syncs; whether all
+    /// went well.
+    pub(super) fn run(&mut self, commands: &Receiver<Command>) -> bool {
         loop {
             match self.next(commands) {
                 Ok(command) => {
@@ -95,9 +111,15 @@ impl Writer {
             }
             self.sync_if_due();
         }
-        if let Err(error) = self.tables.persist(PersistMode::SyncAll) {
-            tracing::error!(%error, "the last sync of the store failed");
+        if self.failed.is_some() {
+            return false;
         }
+        let synced = self.tables.persist(PersistMode::SyncAll);
+        synced.inspect_err(|error| tracing::error!(%error, "the last sync of the store failed")).is_ok()
+    }
+
+    pub(super) fn into_newest(self) -> Option<Newest> {
+        self.newest
     }
 
     fn next(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
@@ -134,7 +156,7 @@ impl Writer {
 
     fn usable(&self) -> Result<(), CommitError> {
         match &self.failed {
-            Some(why) => Err(CommitError::Unavailable(format!("failed until reopened: {why}"))),
+            Some(why) => Err(CommitError::Unavailable(format!("failed: {why}"))),
             None => Ok(()),
         }
     }
@@ -191,9 +213,7 @@ impl Writer {
             Ok(()) => None,
             Err(failure) => {
                 let (Failure::NotApplied(why) | Failure::Unknown(why)) = &failure;
-                tracing::error!(why, "the store failed, and acknowledges nothing until reopened");
-                self.failed = Some(why.clone());
-                self.sync_at = None;
+                self.fail(why);
                 Some(match failure {
                     Failure::NotApplied(why) => CommitError::Unavailable(why),
                     Failure::Unknown(why) => CommitError::Unknown(why),
@@ -206,24 +226,32 @@ impl Writer {
         }
     }
 
-    fn apply(&mut self, group: Group) -> Result<(), Failure> {
+    fn fail(&mut self, why: &str) {
+        self.failed = Some(why.into());
+        self.sync_at = None;
+        (self.on_failure)(why);
+    }
+
+    fn apply(&mut self, mut group: Group) -> Result<(), Failure> {
         if group.len() == 0 {
             return Ok(());
         }
+        // At least to the operating system, so that what was acknowledged outlives these tables.
         let mode = match self.durability {
-            Durability::Disk => Some(PersistMode::SyncData),
-            Durability::Second if group.must_sync => Some(PersistMode::SyncData),
-            Durability::Second => Some(PersistMode::Buffer),
-            Durability::Memory => None,
+            Durability::Disk => PersistMode::SyncData,
+            Durability::Second if group.must_sync => PersistMode::SyncData,
+            Durability::Second | Durability::Memory => PersistMode::Buffer,
         };
-        self.tables.wait_for_room().map_err(|error| Failure::NotApplied(error.to_string()))?;
+        self.tables.wait_for_room().map_err(|error| Failure::NotApplied(reason(&error)))?;
+        let newest = group.newest.take();
         let mut change = self.tables.change(group.len(), mode);
         group.fill(&mut change);
         // fjall syncs before it makes the change visible, so nothing is read that may yet be lost.
         change.commit().map_err(|error| match error {
-            fjall::Error::Poisoned => Failure::NotApplied(error.to_string()),
-            other => Failure::Unknown(other.to_string()),
+            fjall::Error::Poisoned => Failure::NotApplied(reason(&error)),
+            other => Failure::Unknown(reason(&other)),
         })?;
+        self.newest = newest.or(self.newest.take());
         if self.durability == Durability::Second {
             self.sync_at.get_or_insert_with(|| Instant::now() + SYNC_EVERY);
         }
@@ -236,8 +264,7 @@ impl Writer {
         }
         self.sync_at = None;
         if let Err(error) = self.tables.persist(PersistMode::SyncData) {
-            tracing::error!(%error, "the sync failed, and the store acknowledges nothing until reopened");
-            self.failed = Some(error.to_string());
+            self.fail(&reason(&error));
         }
     }
 }

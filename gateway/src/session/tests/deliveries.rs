@@ -34,7 +34,7 @@ fn customers_do_not_see_what_is_for_agents() {
     peer.notice(grown(4, note));
     let after = Entry { prev_for_customers: 10, ..message(12, "hello") };
     peer.notice(grown(4, after));
-    peer.notice(Notice::Row(Arc::new(row(conversation(4), 12))));
+    peer.notice(Notice::Rows(vec![Arc::new(row(conversation(4), 12))]));
     peer.notice(Notice::OrganisationChanged);
     let sent = peer.sent_one();
     assert_eq!((&sent["params"]["seq"], &sent["params"]["prev"]), (&json!(12), &json!(10)));

@@ -157,7 +157,7 @@ async fn a_customer_is_served_and_both_come_back() {
     for kind in ["started", "queued", "message"] {
         world.event(1, kind).await;
     }
-    world.until(2, "a row", |it| it["method"] == "conversation.updated" && it["params"]["id"] == *id).await;
+    world.until(2, "a row", |it| it["method"] == "conversation.updated" && it["params"]["conversations"][0]["id"] == *id).await;
 
     let picked = world.ask(2, "queue.pick", json!({ "queue": queue(1).to_string(), "key": "p1" })).await;
     assert_eq!((&picked["result"]["conversation"], &picked["result"]["claim"]), (&json!(id), &json!(1)), "{picked}");

@@ -1,0 +1,202 @@
+//! The actor around a machine: it loads, steps, hands steps in to be committed, and wakes for deadlines.
+//! One for every kind; what a machine means is none of its business.
+//!
+//! Here is what comes in, and at which stage it is taken; then `loading`, `step`, `following`, `rest`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use actix::{Actor, Context as ActorContext, Handler, Message};
+use jono_domain::message::Address;
+use jono_domain::reply::Refusal;
+use jono_domain::time::Time;
+use jono_store::{Loaded, ShardId};
+
+use crate::answers::Answers;
+use crate::host::{Host, Load};
+use crate::kind::Kind;
+use crate::letter::{Ask, Letter};
+use crate::limits::{LOADING_MAX, RETRY_AFTER_MS, RETRY_QUARANTINED_MS};
+use crate::output::{FollowAgain, Output, SharedFollowers, unavailable};
+use crate::request::ReplyTo;
+
+mod following;
+mod loading;
+mod rest;
+mod step;
+
+/// What an entity finds in its mailbox.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Parcel {
+    /// From elsewhere.
+    Letter(Letter),
+    /// The alarm that was set for this moment.
+    Wake(Time),
+    /// A commit failed: the store knows better.
+    Reload,
+    /// A follower has waited in vain for what it has not seen.
+    FollowAgain(Box<FollowAgain>),
+    /// Followers have left otherwise than by a letter.
+    Recount,
+}
+
+/// One entity.
+pub(crate) struct Entity<M: Kind> {
+    id: M::Id,
+    address: Address,
+    shard: ShardId,
+    host: Rc<Host>,
+    load: Rc<Load>,
+    stage: Stage,
+    state: M,
+    /// The state is whole: no panic has cut a step short since it was read.
+    sound: bool,
+    /// The last log record, stored or on its way.
+    seq: u64,
+    events_since_snapshot: u32,
+    /// The live mark in the store.
+    live_stored: bool,
+    answers: Answers,
+    followers: Option<SharedFollowers>,
+    alarm: Option<Time>,
+    used_at: Time,
+    panics: Vec<Time>,
+}
+
+enum Stage {
+    /// Parcels wait until the state is there. Holds what was read at start.
+    Loading(Option<Loaded>, Vec<Parcel>),
+    Ready,
+    /// It panicked too often, or its records are damaged: it answers that it is not there.
+    Quarantined,
+}
+
+impl<M: Kind> Actor for Entity<M> {
+    type Context = ActorContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Stage::Loading(loaded, _) = &mut self.stage {
+            match loaded.take() {
+                Some(loaded) => self.loaded(Ok(loaded), ctx),
+                None => self.begin_loading(ctx),
+            }
+        }
+    }
+}
+
+impl<M: Kind> Handler<Parcel> for Entity<M> {
+    type Result = ();
+
+    fn handle(&mut self, parcel: Parcel, ctx: &mut Self::Context) {
+        self.load.queued.set(self.load.queued.get().saturating_sub(1));
+        self.take(parcel, ctx);
+    }
+}
+
+impl<M: Kind> Entity<M> {
+    pub(crate) fn new(id: M::Id, shard: ShardId, host: Rc<Host>, load: Rc<Load>, loaded: Option<Loaded>) -> Self {
+        let address = M::address(id);
+        let used_at = host.clock.now();
+        Self {
+            id,
+            address,
+            shard,
+            followers: host.known_followers(address),
+            host,
+            load,
+            stage: Stage::Loading(loaded, Vec::new()),
+            state: M::default(),
+            sound: true,
+            seq: 0,
+            events_since_snapshot: 0,
+            live_stored: false,
+            answers: Answers::default(),
+            alarm: None,
+            used_at,
+            panics: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, parcel: Parcel, ctx: &mut ActorContext<Self>) {
+        if !self.host.owns(self.shard) {
+            self.refuse(parcel, unavailable());
+            return self.leave_when_empty(ctx);
+        }
+        if self.load.stale.get() && matches!(self.stage, Stage::Ready) {
+            self.reload(ctx);
+        }
+        match &mut self.stage {
+            Stage::Loading(_, waiting) if waiting.len() < LOADING_MAX || !is_from_outside(&parcel) => waiting.push(parcel),
+            Stage::Loading(..) => {
+                self.host.counters.refused_busy.add(1);
+                self.refuse(parcel, Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
+            }
+            Stage::Quarantined => self.refuse(parcel, Refusal::Unavailable { retry_after_ms: RETRY_QUARANTINED_MS }),
+            Stage::Ready => self.open(parcel, ctx),
+        }
+    }
+
+    fn refuse(&self, parcel: Parcel, refusal: Refusal) {
+        let reply_to = match parcel {
+            Parcel::Letter(letter) => letter.into_reply_to(),
+            Parcel::FollowAgain(again) => again.follow.reply_to,
+            Parcel::Wake(_) | Parcel::Reload | Parcel::Recount => return,
+        };
+        self.host.send([Output::Reply(reply_to, Err(refusal))]);
+    }
+
+    fn open(&mut self, parcel: Parcel, ctx: &mut ActorContext<Self>) {
+        self.host.counters.letters.add(1);
+        match parcel {
+            Parcel::Letter(Letter::Ask(ask)) => {
+                self.used_at = self.host.clock.now();
+                // Kept apart, so that a panic still gets an answer.
+                let (ask, reply_to) = split(ask);
+                let mut reply_to = Some(reply_to);
+                let asked = catch_unwind(AssertUnwindSafe(|| self.ask(ask, &mut reply_to)));
+                if asked.is_err() {
+                    self.panicked(reply_to.unwrap_or(ReplyTo::Nobody), ctx);
+                }
+            }
+            Parcel::Letter(Letter::Follow { follow, unasked }) => {
+                self.used_at = self.host.clock.now();
+                self.guarded(ctx, |entity| entity.follow(follow, unasked));
+            }
+            Parcel::Letter(Letter::Unfollow { session, .. }) => self.guarded(ctx, |entity| entity.unfollow(session)),
+            Parcel::FollowAgain(again) => self.guarded(ctx, |entity| entity.follow_again(*again)),
+            Parcel::Recount => self.guarded(ctx, Self::count_followers),
+            Parcel::Wake(at) => {
+                if self.alarm == Some(at) {
+                    self.alarm = None;
+                }
+                self.guarded(ctx, Self::expire);
+            }
+            // Only to make it look at `stale`, which was seen on the way here.
+            Parcel::Reload => {}
+        }
+        if matches!(self.stage, Stage::Ready) {
+            self.rest(ctx);
+        }
+    }
+
+    /// Runs something of the machine; a panic in there costs this entity its state, and nothing else.
+    fn guarded(&mut self, ctx: &mut ActorContext<Self>, run: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| run(self))).is_err() {
+            self.panicked(ReplyTo::Nobody, ctx);
+        }
+    }
+}
+
+/// May it be refused when there is too much to do?
+fn is_from_outside(parcel: &Parcel) -> bool {
+    match parcel {
+        Parcel::Letter(letter) => letter.is_from_outside(),
+        Parcel::Wake(_) | Parcel::Reload | Parcel::FollowAgain(_) | Parcel::Recount => false,
+    }
+}
+
+fn split(ask: Ask) -> (Ask, ReplyTo) {
+    let Ask { who, key, order, reply_to, hops } = ask;
+    (Ask { who, key, order, reply_to: ReplyTo::Nobody, hops }, reply_to)
+}

@@ -1,0 +1,200 @@
+//! One step of an entity: what it is asked, what it decides, what of it must be stored, what follows.
+
+use jono_domain::account::Who;
+use jono_domain::machine::{Context, Weight};
+use jono_domain::message::{Effect, IndexChange};
+use jono_domain::reply::Reply;
+use jono_store::{Answer as StoredAnswer, IndexChange as StoredIndexChange, Write};
+
+use super::Entity;
+use crate::answers::Remembered;
+use crate::codec;
+use crate::directory::Directory;
+use crate::kind::{Kind, key_of};
+use crate::letter::{Ask, answered};
+use crate::limits::EVENTS_PER_SNAPSHOT;
+use crate::output::{Asker, Output, SharedFollowers, output_of};
+use crate::request::ReplyTo;
+use crate::shard::Step;
+
+impl<M: Kind> Entity<M> {
+    pub(super) fn context<'a>(&self, directory: &'a Directory, who: Who) -> Context<'a> {
+        let named = who.organisation().or_else(|| self.state.organisation());
+        let organisation = match named {
+            Some(id) => directory.organisation(id),
+            None => directory.of(self.address),
+        };
+        Context { now: self.host.clock.now(), who, organisation: organisation.map(|organisation| &**organisation) }
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask, reply_to: &mut Option<ReplyTo>) {
+        if let Some(panic_if) = self.host.panic_if
+            && panic_if(&ask.order)
+        {
+            panic!("ordered by a test");
+        }
+        if let Some(remembered) = self.remembered(&ask) {
+            self.host.counters.repeats.add(1);
+            let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
+            let asker = Asker { who: ask.who, key: ask.key, reply_to, hops: ask.hops };
+            let output = match remembered {
+                Remembered::Answered(reply) => Output::Reply(asker.reply_to, answered(Ok(reply))),
+                Remembered::Forwarded(order) => Output::Post(asker.forward(order)),
+            };
+            return self.submit(None, vec![output]);
+        }
+        let Ask { who, key, order, hops, .. } = ask;
+        let Some(command) = M::command(order) else { return };
+        let decided = {
+            let directory = self.host.directory.load();
+            let context = self.context(&directory, who);
+            self.state.decide(self.id, &command, &context).map(|events| {
+                events.iter().for_each(|event| self.state.evolve(event));
+                let reply = self.state.answer(self.id, &command, &events, &context);
+                (events, reply)
+            })
+        };
+        match decided {
+            Ok((events, reply)) => {
+                let effects = events.iter().flat_map(|event| self.state.react(self.id, event)).collect();
+                let write = self.write(&events);
+                let asker = Asker { who, key, reply_to: reply_to.take().unwrap_or(ReplyTo::Nobody), hops };
+                self.hand_in(write, effects, Some(asker), reply);
+            }
+            Err(refusal) => {
+                let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
+                self.submit(None, vec![Output::Reply(reply_to, Err(refusal))]);
+            }
+        }
+        self.set_alarm();
+    }
+
+    fn remembered(&self, ask: &Ask) -> Option<Remembered> {
+        let remembered = self.answers.find(ask.who, ask.key.as_deref()?)?;
+        match remembered {
+            Remembered::Answered(_) => Some(remembered),
+            // A request that comes back here on its way goes on; only its repeat is sent the same way again.
+            Remembered::Forwarded(_) => (ask.hops == 0).then_some(remembered),
+        }
+    }
+
+    /// Makes events so, and hands in what follows from them.
+    pub(super) fn apply(&mut self, events: &[M::Event], effects: Vec<Effect>) {
+        events.iter().for_each(|event| self.state.evolve(event));
+        let reactions = events.iter().flat_map(|event| self.state.react(self.id, event));
+        let effects = effects.into_iter().chain(reactions).collect();
+        let write = self.write(events);
+        self.hand_in(write, effects, None, None);
+    }
+
+    fn hand_in(&mut self, mut write: Option<Write>, effects: Vec<Effect>, asker: Option<Asker>, reply: Option<Reply>) {
+        let mut outputs = Vec::with_capacity(effects.len() + 1);
+        let mut asker = asker;
+        // The answer goes last: whoever has it finds everything as it says.
+        let mut answer = None;
+        if let Some(reply) = reply
+            && let Some(asker) = asker.take()
+        {
+            if let Some(key) = &asker.key {
+                self.remember(&mut write, asker.who, key, &Remembered::Answered(reply.clone()));
+            }
+            answer = Some(Output::Reply(asker.reply_to, answered(Ok(reply))));
+        }
+        for effect in effects {
+            match effect {
+                Effect::Forward(order) => {
+                    let Some(asker) = asker.take() else { continue };
+                    if let Some(key) = &asker.key
+                        && (asker.hops == 0 || self.answers.find(asker.who, key).is_some())
+                    {
+                        self.remember(&mut write, asker.who, key, &Remembered::Forwarded(order.clone()));
+                    }
+                    outputs.push(Output::Post(asker.forward(order)));
+                }
+                Effect::RecheckFollowers => outputs.extend(self.expel()),
+                effect => {
+                    let followers = match &self.followers {
+                        Some(followers) => followers,
+                        // Nobody can be told anything: other entities can.
+                        None => &SharedFollowers::default(),
+                    };
+                    outputs.extend(output_of(effect, followers, self.state.settings()));
+                }
+            }
+        }
+        outputs.extend(answer);
+        self.submit(write, outputs);
+    }
+
+    /// What must be stored for these events; `None` if nothing must.
+    fn write(&mut self, events: &[M::Event]) -> Option<Write> {
+        let mut log = Vec::new();
+        let mut kept = false;
+        let mut index = Vec::new();
+        for event in events {
+            match M::weight(event) {
+                Weight::Logged => log.push(codec::encode(event).into()),
+                Weight::Kept => kept = true,
+                Weight::Passing => continue,
+            }
+            index.extend(self.state.index(self.id, event).into_iter().map(stored_index));
+        }
+        if log.is_empty() && !kept {
+            return None;
+        }
+        let expected_seq = self.seq;
+        self.seq += log.len() as u64;
+        self.events_since_snapshot += log.len() as u32;
+        let due = kept || self.events_since_snapshot >= EVENTS_PER_SNAPSHOT;
+        let snapshot = due.then(|| codec::encode(&self.state).into());
+        if due {
+            self.events_since_snapshot = 0;
+        }
+        let live = self.state.is_live();
+        let live_changed = live != std::mem::replace(&mut self.live_stored, live);
+        Some(Write {
+            entity: key_of(self.address),
+            expected_seq,
+            log,
+            snapshot,
+            live: live_changed.then_some(live),
+            answers: Vec::new(),
+            index,
+        })
+    }
+
+    fn remember(&mut self, write: &mut Option<Write>, who: Who, key: &str, remembered: &Remembered) {
+        // Without a change there is nothing that a repeat could do twice.
+        if write.is_none() && matches!(remembered, Remembered::Answered(_)) {
+            return;
+        }
+        let now = self.host.clock.now();
+        let (key, value) = self.answers.remember(who, key, remembered, now);
+        let write = write.get_or_insert_with(|| Write {
+            entity: key_of(self.address),
+            expected_seq: self.seq,
+            log: Vec::new(),
+            snapshot: None,
+            live: None,
+            answers: Vec::new(),
+            index: Vec::new(),
+        });
+        write.answers.push(StoredAnswer { key, at_ms: now.0, value });
+    }
+
+    /// Sends at once what rests on nothing unconfirmed; hands everything else in.
+    pub(super) fn submit(&mut self, write: Option<Write>, outputs: Vec<Output>) {
+        if write.is_none() && self.load.unconfirmed.get() == 0 {
+            return self.host.send(outputs);
+        }
+        self.load.unconfirmed.set(self.load.unconfirmed.get() + 1);
+        self.host.submit(self.shard, Step::new(self.address, write, outputs));
+    }
+}
+
+fn stored_index(change: IndexChange) -> StoredIndexChange {
+    match change {
+        IndexChange::Put { key, row } => StoredIndexChange::Put { key: key.into(), value: codec::encode(&*row).into() },
+        IndexChange::Delete { key } => StoredIndexChange::Delete { key: key.into() },
+    }
+}
