@@ -1,5 +1,7 @@
 //! The program itself: exit codes, and where it says what.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fake;
 
 use std::path::PathBuf;

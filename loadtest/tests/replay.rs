@@ -1,5 +1,7 @@
 //! The whole replay against a fake server: it passes while promises are kept, and tells which one was broken.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fake;
 
 use std::time::Duration;

@@ -167,7 +167,8 @@ fn a_list_is_told_what_conversations_said_whatever_became_of_the_queue_s_own_com
         world.quiet().await;
         world.done(customer_of(ANN), message(TALK, "a little later")).await;
         world.quiet().await;
-        let is_told = |notice: &Notice| matches!(notice, Notice::Row(row) if row.preview == "a little later");
+        let is_told =
+            |notice: &Notice| matches!(notice, Notice::Rows(rows) if rows.iter().any(|row| row.preview == "a little later"));
         let faults = world.records.faults();
         faults.hold_commits();
         let bob = world.session(agent_of(BOB));

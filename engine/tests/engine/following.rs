@@ -308,7 +308,9 @@ fn lists_and_presence_reach_those_who_follow_them() {
         world.start(ANN, TALK, SALES).await;
         world.pass(SECOND).await;
         eve.wait("the row", |_| {
-            eve.notices().iter().any(|notice| matches!(notice, Notice::Row(row) if row.conversation == TALK))
+            eve.notices()
+                .iter()
+                .any(|notice| matches!(notice, Notice::Rows(rows) if rows.iter().any(|row| row.conversation == TALK)))
         })
         .await;
         let raised = |notice: &Notice| matches!(notice, Notice::Raised { conversation: TALK, .. });

@@ -174,7 +174,7 @@ impl Driver {
     }
 
     async fn open(&mut self, line: &mut Line) -> Result<(), Over> {
-        let since = self.observer.borrow().since();
+        let since = self.observer.borrow_mut().since();
         self.last_id += 1;
         let id = self.last_id;
         line.send(wire::request(id, "session.open", &wire::open_params(&self.config.identity, self.resume.as_deref(), &since)));

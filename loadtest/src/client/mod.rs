@@ -70,7 +70,7 @@ pub struct Notification<'a> {
 /// Is told everything that a client is told, in order. Called from the client's task: it must not block.
 pub trait Observer {
     /// What the session has seen, for `session.open`: conversation and last `seq`.
-    fn since(&self) -> Vec<(String, u64)>;
+    fn since(&mut self) -> Vec<(String, u64)>;
     /// A session was opened, with that `since`; the notifications that follow belong to it.
     fn opened(&mut self, opened: &Opened, since: &[(String, u64)]);
     /// See [`Notification`].

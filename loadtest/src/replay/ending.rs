@@ -107,17 +107,22 @@ impl Play {
 
     /// Every session of every account that held it follows it to its end; what does not come is found by the judge.
     async fn wait_for_views(&mut self, head: u64, head_customer: u64) -> Result<(), Halt> {
-        let sessions = self.stage.desk.sessions.iter().enumerate();
-        let held = |account: &String| self.holders.contains(account);
-        let following: Vec<usize> = sessions.filter(|(_, session)| held(&session.account)).map(|(index, _)| index).collect();
         let patience = self.stage.settings.patience;
-        let waits = [(None, head_customer)].into_iter().chain(following.iter().map(|session| (Some(*session), head)));
+        let mut waits = vec![(None, head_customer)];
+        for (index, session) in self.stage.desk.sessions.iter().enumerate() {
+            // A session that was away while its account held the conversation need never have heard of it.
+            let follows = session.seat.recorder.borrow_mut().view(&self.conversation).following;
+            let heard = follows || session.seat.client.was_connected_since(self.began);
+            if heard && self.holders.contains(&session.account) {
+                waits.push((Some(index), head));
+            }
+        }
         for (session, head) in waits {
             match self.seat(session).reach(&self.conversation, head, patience).await {
                 Ok(_) => {}
                 Err(Unseen::Ended(ended)) => return Err(Halt::Stop(ended.to_string())),
                 Err(Unseen::TooLate) => {
-                    let never = !self.seat(session).recorder.borrow_mut().view(&self.conversation).following;
+                    let never = self.seat(session).recorder.borrow_mut().view(&self.conversation).items.is_empty();
                     if never {
                         let expected = "to follow what its account held".to_owned();
                         let difference = self.difference(&self.name(session), "followed", expected, "it does not".to_owned());

@@ -1,6 +1,6 @@
 //! `replay`: plays recorded conversations through real sockets and judges what every session was shown.
 //!
-//! Reading order: what is to happen (`plan`), who does it (`seat`, `agent`, `play`, `ending`), what is
+//! Reading order: what is to happen (`plan`), who does it (`seat`, `agent`, `play`, `claim`, `ending`), what is
 //! written down (`view`), and what is made of it (`judge`, `report`).
 
 use std::cell::RefCell;
@@ -19,6 +19,7 @@ use crate::client::{CallError, Client, ClientConfig, Ended, Identity, QueueRow, 
 use crate::corpus::Script;
 
 mod agent;
+mod claim;
 mod ending;
 mod judge;
 mod plan;
@@ -40,8 +41,6 @@ use view::{Recorder, Side};
 
 /// Conversations with a difference after which no more are begun: the case is clear.
 const DIFFERING_MAX: u64 = 50;
-/// How long lists may take to hear of the last conversation's end.
-const LISTS_WITHIN: Duration = Duration::from_secs(10);
 /// Pages of a list that are read: more than any server of ours holds.
 const LIST_PAGES_MAX: usize = 10_000;
 /// How long sessions may take to say goodbye.
@@ -269,7 +268,7 @@ async fn check_lists(stage: &Stage) {
     for session in &stage.desk.sessions {
         accounts.entry(&session.account).or_insert(session);
     }
-    let deadline = Instant::now() + LISTS_WITHIN;
+    let deadline = Instant::now() + stage.settings.patience;
     for session in accounts.values() {
         for view in ["open", "mine"] {
             let left = loop {

@@ -1,15 +1,17 @@
 //! One conversation, played turn by turn: the next turn is said when the one before was acknowledged
-//! and seen by the other side. Writes down what was done; the end and the judgement are in `ending`.
+//! and seen by the other side. Writes down what was done. Who has the conversation is in `claim`, its end
+//! and the judgement are in `ending`.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::agent::Taken;
+use super::claim::{Holder, is_claim};
 use super::judge::{Deed, Difference};
-use super::plan::{Passing, Plan, Says, Step};
+use super::plan::{Plan, Says, Step};
 use super::report::add;
 use super::seat::{Seat, Unseen};
 use super::view::Side;
@@ -17,25 +19,12 @@ use super::{Stage, speed};
 use crate::client::{Answer, CallError, ClientConfig, Identity, Refusal};
 use crate::corpus::Script;
 
-/// How often a claim that was lost to a deadline is taken again for one request.
-const RETAKES_MAX: usize = 5;
-/// How often a hand-over is asked for while the other agent is not online (a server that was just
-/// restarted) or holds as many conversations as one can, and the pause between.
-const ASSIGNS_MAX: usize = 100;
-const ASSIGN_PAUSE: Duration = Duration::from_millis(300);
-
 /// Why a conversation is not played to its end.
 pub(super) enum Halt {
     /// A difference was noted.
     Cut,
     /// The whole run cannot go on.
     Stop(String),
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Holder {
-    pub session: usize,
-    claim: Option<u64>,
 }
 
 /// The conversation under way.
@@ -47,7 +36,8 @@ pub(super) struct Play {
     pub customer_id: String,
     pub conversation: String,
     pub holder: Option<Holder>,
-    taken: mpsc::UnboundedReceiver<Taken>,
+    /// Picks that came to it.
+    pub taken: mpsc::UnboundedReceiver<Taken>,
     pub done: Vec<Deed>,
     /// Claims by number, and the account.
     pub takes: Vec<(u64, String)>,
@@ -55,6 +45,8 @@ pub(super) struct Play {
     pub holders: Vec<String>,
     tag: Option<String>,
     pub differences: u64,
+    /// When the customer began.
+    pub began: Instant,
 }
 
 /// Plays one script.
@@ -88,6 +80,7 @@ pub(super) async fn play(stage: Rc<Stage>, script: Rc<Script>, number: u64) -> R
 
 impl Play {
     async fn start(stage: Rc<Stage>, script: Rc<Script>, number: u64) -> Result<Self, Halt> {
+        let began = Instant::now();
         let plan = Plan::new(&script, stage.settings.seed, number, stage.settings.drop_percent);
         let config = ClientConfig {
             urls: stage.settings.urls.clone(),
@@ -129,6 +122,7 @@ impl Play {
             holders: Vec::new(),
             tag: None,
             differences: 0,
+            began,
         })
     }
 
@@ -283,169 +277,6 @@ impl Play {
         self.did(kind, Some(holder.session), None, &answer)
     }
 
-    async fn wait_for_a_pick(&mut self) -> Result<Taken, Halt> {
-        loop {
-            let began = Instant::now();
-            let patience = self.stage.settings.patience;
-            if let Ok(taken) = tokio::time::timeout(patience, self.taken.recv()).await {
-                return taken.ok_or_else(|| Halt::Stop("nobody picks any more".to_owned()));
-            }
-            let away = self.stage.desk.sessions.iter().any(|session| !session.seat.client.was_connected_since(began));
-            if away || !self.customer.client.was_connected_since(began) {
-                continue;
-            }
-            let claimed = {
-                let recorder = self.customer.recorder.borrow();
-                let mut claims = recorder.get(&self.conversation).into_iter().flat_map(super::view::View::shown);
-                let known = |claim| self.takes.iter().any(|(known, _)| Some(*known) == claim);
-                let unknown = claims.find(|event| event.kind == "claimed" && !known(event.body["claim"].as_u64()));
-                unknown.cloned()
-            };
-            if let Some(claimed) = claimed {
-                // Taken, and nobody was told: a pick was applied and answered with something else.
-                let got = format!("{} claimed it as event {}", claimed.by, claimed.seq);
-                let difference = self.difference("queue", "claims", "a pick to be answered with it".to_owned(), got);
-                self.note(difference);
-                return Err(Halt::Cut);
-            }
-            // While others are picked, the turn of this one will come.
-            if self.stage.tally.picked_at.get().is_none_or(|at| at < began) {
-                let waited = format!("nothing within {} s", patience.as_secs());
-                let difference = self.difference("queue", "waiting", "to be offered to an agent".to_owned(), waited);
-                self.note(difference);
-                return Err(Halt::Cut);
-            }
-        }
-    }
-
-    /// Notes who has it now. The same claim may be heard of twice: as a pick, and as a claim by the same account.
-    fn has_taken(&mut self, taken: Taken) {
-        let account = self.stage.desk.sessions[taken.session].account.clone();
-        if !self.takes.iter().any(|(claim, _)| *claim == taken.claim) {
-            self.takes.push((taken.claim, account));
-        }
-        self.stage.desk.no_longer_waits(&self.conversation);
-        self.is_held_by(taken.session, Some(taken.claim));
-    }
-
-    fn is_held_by(&mut self, session: usize, claim: Option<u64>) {
-        self.let_go();
-        self.stage.desk.hold(session);
-        let account = &self.stage.desk.sessions[session].account;
-        if !self.holders.contains(account) {
-            self.holders.push(account.clone());
-        }
-        self.holder = Some(Holder { session, claim });
-    }
-
-    pub(super) fn let_go(&mut self) {
-        if let Some(holder) = self.holder.take() {
-            self.stage.desk.let_go(holder.session);
-        }
-    }
-
-    async fn pass_to(&mut self, session: usize, passing: Passing) -> Result<(), Halt> {
-        let Some(holder) = self.holder else { return Err(Halt::Cut) };
-        if holder.session == session {
-            return Ok(());
-        }
-        let sessions = &self.stage.desk.sessions;
-        if sessions[holder.session].account == sessions[session].account {
-            // The same account in another window: the claim is the account's.
-            self.is_held_by(session, holder.claim);
-            return Ok(());
-        }
-        match passing {
-            Passing::Assign => self.assign(session).await,
-            Passing::Release => {
-                let answer = self.as_holder("conversation.release", json!({})).await?;
-                let from = self.holder.map(|holder| holder.session);
-                self.did("released", from, None, &answer)?;
-                add(&self.stage.tally.releases, 1);
-                self.let_go();
-                self.claim(session).await
-            }
-        }
-    }
-
-    async fn assign(&mut self, session: usize) -> Result<(), Halt> {
-        let account = self.stage.desk.sessions[session].account.clone();
-        let mut attempts = 0;
-        let answer = loop {
-            attempts += 1;
-            let holder = self.holder.ok_or(Halt::Cut)?;
-            let params = json!({ "conversation": self.conversation, "agent": account, "claim": holder.claim });
-            let answer = self.client(Some(holder.session)).change("conversation.assign", without_nulls(params)).await;
-            match answer {
-                Err(CallError::Refused(refusal))
-                    if attempts < ASSIGNS_MAX && matches!(refusal.reason(), "no_agents" | "conflict") =>
-                {
-                    tokio::time::sleep(ASSIGN_PAUSE).await;
-                }
-                Err(CallError::Refused(refusal)) if attempts < ASSIGNS_MAX && is_claim(&refusal) => {
-                    add(&self.stage.tally.claims_lost, 1);
-                    self.let_go();
-                    return Box::pin(self.claim(session)).await;
-                }
-                Err(error) => return Err(self.halt(Some(holder.session), "conversation.assign", error)),
-                Ok(answer) => break answer,
-            }
-        };
-        self.did("assigned", self.holder.map(|holder| holder.session), None, &answer)?;
-        add(&self.stage.tally.handovers, 1);
-        let seq = answer.seq().unwrap_or_default();
-        self.seen(Some(session), seq).await?;
-        let claim = {
-            let recorder = self.stage.desk.sessions[session].seat.recorder.borrow();
-            let view = recorder.get(&self.conversation);
-            let assigned = view.and_then(|view| view.shown().find(|event| event.seq == seq));
-            assigned.and_then(|event| event.body.get("claim").and_then(Value::as_u64))
-        };
-        self.is_held_by(session, claim);
-        Ok(())
-    }
-
-    /// A certain session takes the conversation. Somebody who picks may be faster; then it is handed over.
-    async fn claim(&mut self, session: usize) -> Result<(), Halt> {
-        let params = json!({ "conversation": self.conversation });
-        match self.client(Some(session)).change("conversation.claim", params).await {
-            Ok(answer) => {
-                let claim = answer.result.get("claim").and_then(Value::as_u64).unwrap_or_default();
-                self.has_taken(Taken { session, claim });
-                Ok(())
-            }
-            Err(CallError::Refused(refusal)) if refusal.reason() == "claim_held" => {
-                let taken = self.wait_for_a_pick().await?;
-                self.has_taken(taken);
-                let sessions = &self.stage.desk.sessions;
-                if sessions[taken.session].account == sessions[session].account {
-                    self.is_held_by(session, Some(taken.claim));
-                    return Ok(());
-                }
-                Box::pin(self.assign(session)).await
-            }
-            Err(error) => Err(self.halt(Some(session), "conversation.claim", error)),
-        }
-    }
-
-    /// Asks under the claim; takes it again if a deadline has ended it meanwhile.
-    pub(super) async fn as_holder(&mut self, method: &'static str, mut params: Value) -> Result<Answer, Halt> {
-        params["conversation"] = self.conversation.as_str().into();
-        for attempt in 1.. {
-            let holder = self.holder.ok_or(Halt::Cut)?;
-            params["claim"] = json!(holder.claim);
-            match self.client(Some(holder.session)).change(method, without_nulls(params.clone())).await {
-                Err(CallError::Refused(refusal)) if is_claim(&refusal) && attempt <= RETAKES_MAX => {
-                    add(&self.stage.tally.claims_lost, 1);
-                    self.let_go();
-                    Box::pin(self.claim(holder.session)).await?;
-                }
-                other => return other.map_err(|error| self.halt(Some(holder.session), method, error)),
-            }
-        }
-        unreachable!("the loop returns at the last attempt")
-    }
-
     /// Waits until a side was shown the event.
     pub(super) async fn seen(&mut self, session: Option<usize>, seq: u64) -> Result<Instant, Halt> {
         let patience = self.stage.settings.patience;
@@ -491,7 +322,7 @@ impl Play {
         session.map_or(&self.customer, |session| &self.stage.desk.sessions[session].seat)
     }
 
-    fn client(&self, session: Option<usize>) -> &crate::client::Client {
+    pub(super) fn client(&self, session: Option<usize>) -> &crate::client::Client {
         &self.seat(session).client
     }
 
@@ -530,16 +361,4 @@ fn refused(script: &str, conversation: &str, view: &str, method: &str, refusal: 
         expected: format!("{method} to be done"),
         got: refusal.to_string(),
     }
-}
-
-/// The claim is somebody else's, or nobody's.
-fn is_claim(refusal: &Refusal) -> bool {
-    matches!(refusal.reason(), "claim_lost" | "claim_held" | "conflict")
-}
-
-fn without_nulls(mut params: Value) -> Value {
-    if let Value::Object(fields) = &mut params {
-        fields.retain(|_, value| !value.is_null());
-    }
-    params
 }

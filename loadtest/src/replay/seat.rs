@@ -17,6 +17,10 @@ const HISTORY_PAGE: u64 = 500;
 /// Pages of one history: a conversation of ours never has so many events.
 const HISTORY_PAGES_MAX: usize = 100;
 
+/// Patience is measured in so many parts, and only those count in which the session was connected all the
+/// time: a server that is killed again and again shall not be blamed, nor let off.
+pub(crate) const PATIENCE_PARTS: u32 = 20;
+
 /// See the module.
 pub(crate) struct Seat {
     pub client: Client,
@@ -55,7 +59,8 @@ impl Seat {
 
     /// Waits until the session was shown this event or a later one, and everything it was told it missed; says when.
     pub async fn reach(&self, conversation: &str, seq: u64, patience: Duration) -> Result<Instant, Unseen> {
-        loop {
+        let mut waited = Duration::ZERO;
+        while waited < patience {
             let changed = {
                 let mut recorder = self.recorder.borrow_mut();
                 let view = recorder.view(conversation);
@@ -64,16 +69,17 @@ impl Seat {
                 }
                 view.changed()
             };
+            let part = patience / PATIENCE_PARTS;
             let began = Instant::now();
-            if tokio::time::timeout(patience, changed.notified()).await.is_err() {
-                if let Some(ended) = self.client.ended() {
-                    return Err(Unseen::Ended(ended));
-                }
-                if self.client.was_connected_since(began) {
-                    return Err(Unseen::TooLate);
-                }
+            if tokio::time::timeout(part, changed.notified()).await.is_ok() {
+                waited = Duration::ZERO;
+            } else if let Some(ended) = self.client.ended() {
+                return Err(Unseen::Ended(ended));
+            } else if self.client.was_connected_since(began) {
+                waited += part;
             }
         }
+        Err(Unseen::TooLate)
     }
 
     /// The whole log as the server tells it now.

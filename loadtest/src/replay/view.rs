@@ -119,6 +119,8 @@ pub(crate) enum Side {
     Agent,
 }
 
+/// Conversations that a session names when it resumes: what servers accept.
+const SINCE_MAX: usize = 256;
 /// Fields of a conversation that are not for customers.
 const AGENTS_FIELDS: [&str; 6] = ["tags", "metadata", "preview", "priority", "unread", "customer"];
 
@@ -229,9 +231,18 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn since(&self) -> Vec<(String, u64)> {
-        let followed = self.views.iter().filter(|(_, view)| view.following);
-        followed.map(|(conversation, view)| (conversation.clone(), view.last)).collect()
+    fn since(&mut self) -> Vec<(String, u64)> {
+        let mut since = Vec::new();
+        for (conversation, view) in self.views.iter_mut().filter(|(_, view)| view.following) {
+            if since.len() < SINCE_MAX {
+                since.push((conversation.clone(), view.last));
+            } else {
+                // Not named, not resumed: if it comes again, it comes from its beginning.
+                view.following = false;
+                view.items.push(Item::Left);
+            }
+        }
+        since
     }
 
     fn opened(&mut self, opened: &Opened, since: &[(String, u64)]) {
@@ -253,14 +264,15 @@ impl Observer for Recorder {
         }
         for (id, had) in since {
             let named = |conversation: &&Value| conversation.get("id").and_then(Value::as_str) == Some(id);
-            if !opened.conversations.iter().any(|conversation| named(&conversation)) {
-                if opened.resumed {
-                    self.remark(id, "resumed", format!("the conversation, from {had}"), "resumed: true without it");
-                }
-                let view = self.view(id);
-                view.following = false;
-                view.items.push(Item::Left);
+            if opened.conversations.iter().any(|conversation| named(&conversation)) {
+                continue;
             }
+            if opened.resumed {
+                self.remark(id, "resumed", format!("the conversation, from {had}"), "resumed: true without it");
+            }
+            // Where nothing is promised it still has to come, with a notification of its own, but from
+            // wherever that says.
+            self.view(id).items.push(Item::Left);
         }
     }
 

@@ -97,6 +97,7 @@ pub struct Fake {
     faults: Faults,
     world: RefCell<World>,
     last_session: Cell<u64>,
+    has_lost: Cell<bool>,
 }
 
 const HIDDEN: [&str; 5] = ["note", "tagged", "untagged", "prioritised", "metadata"];
@@ -122,7 +123,8 @@ impl Fake {
     pub async fn start(faults: Faults) -> Rc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/v1/ws", listener.local_addr().unwrap());
-        let fake = Rc::new(Self { url, faults, world: RefCell::default(), last_session: Cell::default() });
+        let fake =
+            Rc::new(Self { url, faults, world: RefCell::default(), last_session: Cell::default(), has_lost: Cell::default() });
         let server = Rc::clone(&fake);
         tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -465,12 +467,20 @@ impl Fake {
             (seq, at)
         };
         let world = self.world.borrow();
-        for session in world.sessions.values().filter(|session| session.follows.contains(&index)) {
-            let customer = matches!(session.who, Who::Customer(_));
-            let lost = if customer { Broken::LoseForCustomer } else { Broken::LoseForAgents };
-            if kind == "message" && self.breaks(lost) {
+        let following = || world.sessions.values().filter(|session| session.follows.contains(&index));
+        let side = |session: &Session| match session.who {
+            Who::Customer(_) => Broken::LoseForCustomer,
+            Who::Agent(_) => Broken::LoseForAgents,
+        };
+        // At the first message from then on that somebody of that side would have been told.
+        let losing = kind == "message" && world.messages >= self.faults.at && !self.has_lost.get();
+        let losing = losing && following().any(|session| side(session) == self.faults.broken);
+        self.has_lost.set(self.has_lost.get() || losing);
+        for session in following() {
+            if losing && side(session) == self.faults.broken {
                 continue;
             }
+            let customer = matches!(session.who, Who::Customer(_));
             let times = if kind == "message" && customer && self.breaks(Broken::ShowTwice) { 2 } else { 1 };
             for event in self.events(&world.conversations[index].log, &session.who, seq - 1) {
                 for _ in 0..times {

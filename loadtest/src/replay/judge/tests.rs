@@ -308,3 +308,54 @@ fn what_comes_after_the_judgement_is_noticed() {
     hear(&mut recorder, "conversation.event", &event);
     assert_eq!(recorder.remarks.first().map(|remark| remark.check), Some("late"));
 }
+
+fn opened(recorder: &mut Recorder, resumed: bool, conversations: &Value) {
+    let opened = json!({"resumed": resumed, "log": "l", "me": {"id": "agt_1"}, "conversations": conversations});
+    let since = recorder.since();
+    recorder.opened(&serde_json::from_value(opened).unwrap(), &since);
+}
+
+/// A session that has seen the first event, comes back, and is told this.
+fn resumed(resumed: bool, conversations: &Value) -> (Vec<&'static str>, Recorder) {
+    let mut recorder = Recorder::new(Side::Agent);
+    opened(&mut recorder, false, &json!([{"id": CONVERSATION, "from_seq": 0}]));
+    let event = json!({"conversation": CONVERSATION, "seq": 1, "prev": 0, "at": 1, "by": {"kind": "system"}, "type": "started"});
+    hear(&mut recorder, "conversation.event", &event);
+    opened(&mut recorder, resumed, conversations);
+    (recorder.remarks.iter().map(|remark| remark.check).collect(), recorder)
+}
+
+#[test]
+fn a_promise_to_have_resumed_that_is_not_kept_is_noticed() {
+    assert_eq!(resumed(true, &json!([{"id": CONVERSATION, "from_seq": 1}])).0, Vec::<&str>::new());
+    assert_eq!(resumed(true, &json!([])).0, ["resumed"]);
+    assert_eq!(resumed(true, &json!([{"id": CONVERSATION, "from_seq": 2}])).0, ["resumed"]);
+    assert_eq!(resumed(false, &json!([{"id": CONVERSATION, "from_seq": 2}])).0, Vec::<&str>::new());
+}
+
+#[test]
+fn without_that_promise_a_conversation_may_come_later_and_from_its_beginning_but_must_come() {
+    let (remarks, mut recorder) = resumed(false, &json!([]));
+    assert_eq!(remarks, Vec::<&str>::new());
+    assert_eq!(recorder.since(), [(CONVERSATION.to_owned(), 1)]);
+    let mut case = case();
+    let whole = case.agent.clone();
+    case.agent = recorder.take(CONVERSATION).unwrap().items;
+    assert_eq!(case.agent.last(), Some(&Item::Left));
+    case.agent.truncate(1);
+    case.agent.extend([whole[1].clone(), Item::Left]);
+    let unfinished = Case { agent: case.agent.clone(), ..self::case() };
+    assert_eq!(checks(unfinished), ["missing"]);
+    case.agent.extend(whole);
+    assert_eq!(checks(case), Vec::<&str>::new());
+}
+
+#[test]
+fn another_log_is_noticed() {
+    let mut recorder = Recorder::new(Side::Agent);
+    for log in ["one", "other"] {
+        let opened = json!({"log": log, "me": {"id": "agt_1"}});
+        recorder.opened(&serde_json::from_value(opened).unwrap(), &[]);
+    }
+    assert_eq!(recorder.remarks.first().map(|remark| remark.check), Some("log"));
+}
