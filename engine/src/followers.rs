@@ -69,6 +69,8 @@ impl Followers {
     /// Begins with a session that will be sent everything up to `head`; the ticket is for the end of that.
     pub(crate) fn add(&mut self, ticket: u64, session: SessionRef, who: Who, audience: Audience, head: u64) {
         let stage = Stage::CatchingUp { head, notices: Vec::new() };
+        // Most have one follower: a vector's first growth would take room for four.
+        self.0.reserve_exact(1);
         self.0.push(Follower { session, who, audience, ticket, stage, led: Vec::new() });
     }
 

@@ -10,6 +10,8 @@ use arc_swap::ArcSwap;
 use jono_domain::agent::Agent;
 use jono_domain::conversation::Conversation;
 use jono_domain::customer::Customer;
+use jono_domain::id::CustomerId;
+use jono_domain::machine::{Context, Machine as _};
 use jono_domain::message::Address;
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
@@ -26,7 +28,8 @@ use crate::entity::{Entity, Parcel};
 use crate::kind::{Kind, shard_of};
 use crate::letter::Letter;
 use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
-use crate::output::{Output, SharedFollowers, unavailable};
+use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
+use crate::request::Follow;
 use crate::shard::{Shard, Step};
 use crate::timers::Timers;
 
@@ -156,6 +159,14 @@ impl Host {
         {
             return;
         }
+        if let Parcel::Letter(Letter::Follow { follow, .. }) = &parcel
+            && let (true, Address::Customer(customer)) = (follow.is_new, address)
+            && !residents.contains_key(&address)
+        {
+            drop(residents);
+            let Parcel::Letter(Letter::Follow { follow, unasked }) = parcel else { return };
+            return self.follow_new(customer, follow, unasked);
+        }
         let resident = residents.entry(address).or_insert_with(|| self.start(address, None));
         match parcel {
             Parcel::Letter(letter) if letter.is_from_outside() && resident.load.queued.get() >= ENTITY_INBOX_MAX => {
@@ -166,6 +177,22 @@ impl Host {
             }
             parcel => resident.put(parcel),
         }
+    }
+
+    /// A session follows a customer that it has just become: there is nothing to load.
+    fn follow_new(self: &Rc<Self>, customer: CustomerId, follow: Follow, unasked: bool) {
+        let (state, directory) = (Customer::default(), self.directory.load());
+        let organisation = follow.who.organisation().and_then(|id| directory.organisation(id));
+        let context = Context { now: self.clock.now(), who: follow.who, organisation: organisation.map(|found| &**found) };
+        let audience = match state.admit(customer, &context) {
+            Ok(audience) => audience,
+            Err(refusal) => return self.send([Output::Reply(follow.reply_to, Err(refusal))]),
+        };
+        let state = state.describe(customer, audience, &context);
+        let (followers, ticket) = (self.followers_of(follow.what), self.next_ticket());
+        followers.borrow_mut().add(ticket, follow.session, follow.who, audience, 0);
+        let catch_up = CatchUp { follow, unasked, audience, head: 0, state, followers, ticket };
+        self.send([Output::CatchUp(Box::new(catch_up))]);
     }
 
     fn wake(&self, address: Address, at: jono_domain::time::Time) {

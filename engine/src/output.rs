@@ -179,6 +179,7 @@ impl Host {
                 what: Address::Conversation(conversation),
                 after: 0,
                 bytes_max: UNASKED_BYTES_MAX,
+                is_new: false,
                 reply_to: ReplyTo::Nobody,
             };
             self.post(Letter::Follow { follow, unasked: true }, deliveries);

@@ -55,6 +55,9 @@ pub struct Follow {
     /// At most about so many bytes of missing events are sent, the newest; at least one event. What is left
     /// out shows as a gap (see [`Outcome::Following`]).
     pub bytes_max: usize,
+    /// The entity's id was made a moment ago, for this session: nothing can be stored under it, and it is not
+    /// loaded for this. A visitor who only looks costs no actor.
+    pub is_new: bool,
     /// Answered with [`Outcome::Following`].
     pub reply_to: ReplyTo,
 }

@@ -408,9 +408,18 @@ impl Session<'_> {
     }
 
     pub fn send_follow(&self, what: Address, after: u64, bytes_max: usize) -> u64 {
+        self.send_following(what, after, bytes_max, false)
+    }
+
+    /// As the first session of a customer that nobody has heard of does.
+    pub fn send_follow_new(&self, what: Address) -> u64 {
+        self.send_following(what, 0, 0, true)
+    }
+
+    fn send_following(&self, what: Address, after: u64, bytes_max: usize, is_new: bool) -> u64 {
         let request = self.next_request();
         let reply_to = ReplyTo::Session { session: self.id, request };
-        let follow = Follow { session: self.id, who: self.who, what, after, bytes_max, reply_to };
+        let follow = Follow { session: self.id, who: self.who, what, after, bytes_max, is_new, reply_to };
         self.world.engine.follow(follow).expect("room");
         request
     }

@@ -1,11 +1,14 @@
 //! What nothing needs is unloaded, and comes back when it is needed.
 
+use jono_domain::account::Audience;
 use jono_domain::conversation::Command;
 use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId, QueueId};
 use jono_domain::message::{Address, Order};
-use jono_domain::reply::Refusal;
+use jono_domain::reply::{Refusal, Reply};
 use jono_domain::{agent, customer, organisation, queue};
+use jono_engine::delivery::Delivery;
 use jono_engine::limits::{IDLE_MS, IDLE_UNKNOWN_MS};
+use jono_engine::request::Outcome;
 
 use crate::kit::*;
 
@@ -133,5 +136,29 @@ fn an_entity_with_a_commit_under_way_waits_for_it_without_spinning() {
         assert!(world.engine.counters().letters.get() - letters < 100);
         faults.release_commits();
         ann.answer(request).await.expect("stored");
+    });
+}
+
+#[test]
+fn a_new_visitor_costs_no_actor_and_still_hears_what_another_tab_begins() {
+    run(async {
+        let world = World::begin().await;
+        world.quiet().await;
+        let before = world.engine.counters().entities_loaded.get();
+        let first = world.session(customer_of(ANN));
+        let asked = first.send_follow_new(Address::Customer(ANN));
+        assert!(matches!(first.answer(asked).await, Ok(Outcome::Following { state: Reply::Customer(_), .. })));
+        assert_eq!(world.engine.counters().entities_loaded.get(), before);
+        // Somebody who only claims to be that customer is refused as by the loaded entity.
+        let stranger = world.session(customer_of(CID));
+        let asked = stranger.send_follow_new(Address::Customer(ANN));
+        assert_eq!(stranger.answer(asked).await, Err(Refusal::NotFound));
+        let second = world.customer_session(ANN).await;
+        second.done(start(ANN, TALK, SALES, "hello")).await;
+        for tab in [&first, &second] {
+            let is_following = |all: &[Delivery]| all.iter().any(|told| matches!(told, Delivery::Following { .. }));
+            tab.wait("the conversation", is_following).await;
+            tab.has_all(TALK, Audience::Customer, 0).await;
+        }
     });
 }

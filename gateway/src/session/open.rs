@@ -152,7 +152,7 @@ impl Open {
 
     pub(super) fn following(&self, what: Address, after: u64, reply_to: ReplyTo, context: &Context<'_>) -> Follow {
         let (session, who) = (context.session(), self.party.who());
-        Follow { session, who, what, after, bytes_max: FOLLOW_BYTES, reply_to }
+        Follow { session, who, what, after, bytes_max: FOLLOW_BYTES, is_new: false, reply_to }
     }
 
     fn query(&mut self, query: Query, slot: Slot, render: Render, context: &mut Context<'_>) {

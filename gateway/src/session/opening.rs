@@ -260,7 +260,8 @@ impl Opening {
 
     fn follow(&mut self, what: Address, after: u64, expected: Expected, context: &Context<'_>) -> Result<(), Full> {
         let reply_to = self.open.reply_to(context);
-        let follow = self.open.following(what, after, reply_to, context);
+        let mut follow = self.open.following(what, after, reply_to, context);
+        follow.is_new = matches!(expected, Expected::Account) && !self.was_resumed && matches!(what, Address::Customer(_));
         context.gateway.engine.follow(follow).map_err(|_| Full)?;
         self.asked.push(what);
         self.expected.insert(self.open.made(), expected);
