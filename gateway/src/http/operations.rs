@@ -15,6 +15,8 @@ const INDEX: &str = "<!doctype html>
 <h1>Jono</h1>
 <p>A realtime engine for customer support. WebSockets: <code>/v1/ws</code>.</p>
 <ul>
+<li><a href=\"/demo/\">A shop with the widget</a></li>
+<li><a href=\"/desk/\">The agents' desk</a></li>
 <li><a href=\"/v1/openrpc.json\">The WebSocket protocol (OpenRPC)</a></li>
 <li><a href=\"/v1/openapi.json\">The admin API (OpenAPI)</a></li>
 <li><a href=\"/metrics\">Metrics</a></li>

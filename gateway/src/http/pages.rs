@@ -28,10 +28,57 @@ macro_rules! files {
 }
 
 /// Everything that is served, in the order of its paths.
-const FILES: &[File] = files!["client.js",];
+const FILES: &[File] = files![
+    "client.js",
+    "demo/chair.html",
+    "demo/demo.css",
+    "demo/demo.js",
+    "demo/index.html",
+    "demo/lamp.html",
+    "demo/mug.html",
+    "desk/alerts.js",
+    "desk/canned.js",
+    "desk/composer.js",
+    "desk/conversation.js",
+    "desk/customer.js",
+    "desk/desk.css",
+    "desk/desk.js",
+    "desk/dialogs.js",
+    "desk/dom.js",
+    "desk/i18n.js",
+    "desk/icon.svg",
+    "desk/index.html",
+    "desk/keys.js",
+    "desk/lists.js",
+    "desk/settings.js",
+    "desk/signin.js",
+    "desk/store.js",
+    "desk/texts.js",
+    "desk/ticks.js",
+    "desk/work.js",
+    "widget.js",
+    "widget/chat.js",
+    "widget/choice.js",
+    "widget/composer.js",
+    "widget/dom.js",
+    "widget/ending.js",
+    "widget/links.js",
+    "widget/log.js",
+    "widget/memory.js",
+    "widget/notices.js",
+    "widget/panel.js",
+    "widget/styles.js",
+    "widget/surroundings.js",
+    "widget/texts.js",
+    "widget/texts/en.js",
+    "widget/texts/fi.js",
+    "widget/texts/ru.js",
+    "widget/thread.js",
+    "widget/visit.js",
+];
 
 /// Folders with an `index.html`.
-const FOLDERS: [&str; 0] = [];
+const FOLDERS: [&str; 2] = ["demo", "desk"];
 
 /// What the pages themselves may do: their own scripts, styles and sockets, and no text that becomes
 /// markup or code. `'self'` covers `ws:` and `wss:` of the same host.
@@ -74,8 +121,11 @@ struct Asset {
 }
 
 impl Asset {
-    fn of(path: &'static str, content: impl Into<web::Bytes>) -> Self {
-        let content = content.into();
+    fn of(path: &'static str, source: &[u8]) -> Self {
+        let content = match std::str::from_utf8(source) {
+            Ok(source) if path.ends_with(".js") => web::Bytes::from(without_comments(source)),
+            _ => web::Bytes::copy_from_slice(source),
+        };
         let mut etag = String::from("\"");
         for byte in &Sha256::digest(&content)[..16] {
             let _ = write!(etag, "{byte:02x}");
@@ -86,9 +136,9 @@ impl Asset {
 
     #[cfg(debug_assertions)]
     fn now(&self) -> Self {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/pages/");
-        let content = std::fs::read(format!("{source}{}", self.path)).map_or_else(|_| self.content.clone(), Into::into);
-        Self::of(self.path, content)
+        let source = std::fs::read(format!("{}/pages/{}", env!("CARGO_MANIFEST_DIR"), self.path));
+        let embedded = || Self { path: self.path, content: self.content.clone(), etag: self.etag.clone() };
+        source.map_or_else(|_| embedded(), |source| Self::of(self.path, &source))
     }
 
     #[cfg(not(debug_assertions))]
@@ -125,6 +175,28 @@ impl Asset {
     }
 }
 
+/// A script without the lines that are comments: a third of what visitors would load. The numbers of the
+/// lines stay. No text over several lines may hold one that looks like a comment.
+fn without_comments(source: &str) -> String {
+    let mut kept = String::with_capacity(source.len());
+    let mut is_inside = false;
+    for line in source.lines() {
+        let text = line.trim();
+        if is_inside {
+            is_inside = !text.ends_with("*/");
+        } else if text.starts_with("/*") {
+            match text.split_once("*/") {
+                Some((_, code)) => kept.push_str(code),
+                None => is_inside = true,
+            }
+        } else if !text.starts_with("//") {
+            kept.push_str(line);
+        }
+        kept.push('\n');
+    }
+    kept
+}
+
 /// May pages of other origins load it?
 fn is_public(path: &str) -> bool {
     matches!(path, "client.js" | "widget.js") || path.starts_with("widget/")
@@ -137,5 +209,62 @@ fn content_type(path: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use actix_web::App;
+    use actix_web::body::to_bytes;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    fn below(folder: &Path, path: &str, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = format!("{path}{}", entry.file_name().to_str().unwrap());
+            if entry.path().is_dir() {
+                below(&entry.path(), &format!("{path}/"), found);
+            } else if !path.ends_with(".d.ts") {
+                found.insert(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_served() {
+        let mut there = BTreeSet::new();
+        below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("pages"), "", &mut there);
+        let listed: BTreeSet<String> = FILES.iter().map(|file| file.path.to_owned()).collect();
+        assert_eq!(there, listed);
+    }
+
+    #[test]
+    fn comments_go_and_lines_stay() {
+        let source = "/**\n * Why.\n */\nlet a = 1; // kept\n    // gone\n/** @type {number} */ let b;\n";
+        assert_eq!(without_comments(source), "\n\n\nlet a = 1; // kept\n\n let b;\n");
+    }
+
+    #[actix_web::test]
+    async fn pages_say_what_they_are_and_are_not_sent_twice() {
+        let app = init_service(App::new().configure(install)).await;
+        for (path, kind) in [("/widget.js", "text/javascript"), ("/demo/", "text/html"), ("/demo/demo.css", "text/css")] {
+            let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            let headers = response.headers().clone();
+            assert!(headers.get(CONTENT_TYPE).unwrap().to_str().unwrap().starts_with(kind), "{path}");
+            assert_eq!(headers.get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff");
+            assert_eq!(headers.contains_key(CONTENT_SECURITY_POLICY), kind == "text/html", "{path}");
+            assert_eq!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), path == "/widget.js", "{path}");
+            assert!(!to_bytes(response.into_body()).await.unwrap().is_empty());
+            let known = (IF_NONE_MATCH, headers.get(ETAG).unwrap().clone());
+            let response = call_service(&app, TestRequest::with_uri(path).insert_header(known).to_request()).await;
+            assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{path}");
+        }
+        let response = call_service(&app, TestRequest::with_uri("/demo").to_request()).await;
+        assert_eq!(response.headers().get(LOCATION).unwrap(), "/demo/");
     }
 }

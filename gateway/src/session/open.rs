@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jono_domain::account::{Audience, Role};
+use jono_domain::conversation::Command;
 use jono_domain::id::{ConversationId, QueueId};
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::{Address, Order};
@@ -255,7 +256,10 @@ impl Open {
             Delivery::Notice(notice) => return self.noticed(&notice, context),
             Delivery::Following { conversation, state, from_seq, .. } => {
                 if let Reply::Conversation(view) = *state {
-                    self.given(conversation, &view, (0, from_seq), context);
+                    // A client that waits to be led there may have a part of it.
+                    let later = self.follow_later.iter().find(|(later, _)| *later == conversation);
+                    let after = later.map_or(0, |(_, after)| *after).min(view.head);
+                    self.given(conversation, &view, (after, from_seq.max(after)), context);
                 }
             }
             Delivery::Unfollowed(conversation) => {
@@ -297,6 +301,15 @@ impl Open {
         let reader = Reader { audience: self.party.audience(), organisation: organisation.map(|it| &**it), directory };
         let result = match (render, answer) {
             (Render::CatchUp { conversation }, answer) => return self.read_on(conversation, answer, directory, context),
+            (Render::Deadlines { conversation }, answer) => {
+                if let Ok(Outcome::Reply(Reply::Conversation(view))) = answer
+                    && self.tracks.get(conversation).is_some()
+                {
+                    let notice = Notice::Deadline { conversation, deadlines: view.row.deadlines, warning: None };
+                    send_encoded(&Shared::new(notice), self.party.audience(), context);
+                }
+                return;
+            }
             (Render::FollowLater { conversation, after }, answer) => {
                 self.is_going_on = false;
                 if let Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) = answer {
@@ -504,7 +517,9 @@ impl Open {
                     }
                     track.sent = entry.seq;
                 }
-                track.caught_up(head);
+                if track.caught_up(head) {
+                    self.ask_deadlines(conversation, context);
+                }
                 self.go_on(context);
             }
             Err(Refusal::Busy { .. } | Refusal::Unavailable { .. } | Refusal::RateLimited { .. }) => {} // The next tick tries again.
@@ -516,6 +531,12 @@ impl Open {
                 self.go_on(context);
             }
         }
+    }
+
+    /// Events of the log carry no deadlines: a client that was behind is told how they stand now.
+    fn ask_deadlines(&mut self, conversation: ConversationId, context: &mut Context<'_>) {
+        let order = Order::Conversation(conversation, Box::new(Command::Describe));
+        self.send(order, None, Slot::SILENT, Render::Deadlines { conversation }, context);
     }
 
     // ---- the end

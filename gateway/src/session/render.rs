@@ -43,6 +43,8 @@ pub(super) enum Render {
     History { conversation: ConversationId, forward: bool },
     /// A part of a log for a client that was behind.
     CatchUp { conversation: ConversationId },
+    /// The deadlines of a conversation whose client has caught up: events from the log carry none.
+    Deadlines { conversation: ConversationId },
     /// A page of a list.
     Rows,
     /// A page of a search.

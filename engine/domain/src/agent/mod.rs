@@ -348,7 +348,9 @@ impl Machine for Agent {
         // What is held is a copy: a claim whose end was not heard of is asked for.
         let ask = conversation::Command::Announce { to: Address::Agent(id) };
         let ask = |held: &ConversationId| Effect::Tell(Order::Conversation(*held, Box::new(ask.clone())));
-        (events, after.announce(id).into_iter().chain(self.held.keys().map(ask)).collect())
+        // Who was never there has not gone.
+        let announced = after.announce(id).filter(|_| self.organisation.is_some());
+        (events, announced.into_iter().chain(self.held.keys().map(ask)).collect())
     }
 
     fn admit(&self, id: AgentId, context: &Context<'_>) -> Result<Audience, Refusal> {

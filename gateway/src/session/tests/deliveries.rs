@@ -83,7 +83,12 @@ fn a_slow_reader_is_told_later_from_the_log_and_misses_nothing() {
         peer.sink.outbox = 0;
         peer.life.go_on(NOW, &mut peer.sink);
         for asked in peer.asked() {
-            let Asked::Query(Query::History { from, limit, .. }, number) = asked else { panic!() };
+            let (from, limit, number) = match asked {
+                Asked::Query(Query::History { from, limit, .. }, number) => (from, limit, number),
+                // It has caught up: how do the deadlines stand?
+                Asked::Send(_) => continue,
+                other => panic!("{other:?}"),
+            };
             let to = (from + limit as u64).min(3_000);
             let entries = (from + 1..=to).map(|seq| message(seq, &"y".repeat(10_000))).collect();
             peer.answer(number, Ok(Outcome::History { entries, head: 3_000 }));
@@ -151,6 +156,12 @@ fn following_answers_with_where_it_begins_and_leaves_no_hole() {
     let Asked::Query(Query::History { from: 2, .. }, number) = asked else { panic!("{asked:?}") };
     peer.answer(number, history(3..=10, 10));
     assert_eq!(peer.events(), (3..=10).collect::<Vec<_>>());
+    let asked = peer.asked_one();
+    let mut now = view(conversation(8), 10);
+    now.row.deadlines.close_at = Some(NOW + 5);
+    peer.answer(asked.number(), Ok(Outcome::Reply(Reply::Conversation(Box::new(now)))));
+    let told = peer.sent_one();
+    assert_eq!((&told["method"], &told["params"]["close_at"]), (&json!("conversation.deadline"), &json!((NOW + 5).0)));
     peer.ask("conversation.follow", on);
     let asked = peer.asked_one();
     assert!(matches!(asked, Asked::Send(_)), "it is followed already");
