@@ -123,6 +123,8 @@ impl World {
     pub async fn conversation(&self, customer: &mut Client, agent: &mut Client) -> (String, u64) {
         let conversation = self.start_conversation(customer, "Hello?").await;
         let claimed = agent.ok("conversation.claim", json!({ "conversation": conversation })).await;
+        // What is not stored (typing) reaches only those who follow already.
+        agent.catch_up(&conversation).await;
         (conversation, claimed["claim"].as_u64().expect("a number"))
     }
 }
