@@ -9,6 +9,10 @@ use jono_gateway::config::{Config, Flag, Problems};
 use jono_gateway::server::{self, Failure, VERSION};
 use jono_gateway::{http, wire};
 
+/// Messages are allocated on one thread and freed on another all the time; the system's allocator pays for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Something went wrong while running.
 const FAILED: u8 = 1;
 /// The command line, the environment or the file is wrong.
