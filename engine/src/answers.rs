@@ -35,10 +35,6 @@ impl Answers {
         Self(young.map(|answer| (answer.key.clone(), (Time(answer.at_ms), answer.value.clone()))).collect())
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn find(&self, who: Who, key: &str) -> Option<Remembered> {
         if self.0.is_empty() {
             return None;
@@ -53,7 +49,8 @@ impl Answers {
             self.0.retain(|_, (at, _)| now.since_ms(*at) < KEY_KEPT_MS);
         }
         let key = key_of(who, key);
-        let value = Bytes::from(codec::encode(remembered));
+        // Exactly as many bytes as it takes: it stays for a day.
+        let value = Bytes::copy_from_slice(&codec::encode(remembered));
         self.0.insert(key.clone(), (now, value.clone()));
         (key, value)
     }

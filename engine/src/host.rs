@@ -30,7 +30,7 @@ use crate::letter::Letter;
 use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
 use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
 use crate::request::Follow;
-use crate::shard::{Shard, Step};
+use crate::shard::{Shard, Step, Tale};
 use crate::timers::Timers;
 
 /// What all arbiters share.
@@ -153,11 +153,11 @@ impl Host {
     /// Gives an entity a parcel, loading the entity if it is not. The only way to an entity.
     pub(crate) fn give(self: &Rc<Self>, address: Address, parcel: Parcel) {
         let mut residents = self.residents.borrow_mut();
-        if let Parcel::Letter(Letter::Unfollow { .. }) = &parcel
+        if let Parcel::Letter(Letter::Unfollow { session, .. }) = &parcel
             && !residents.contains_key(&address)
-            && !self.followers.borrow().contains_key(&address)
         {
-            return;
+            // Who follows matters to none that is unloaded: see `Machine::minds_followers`.
+            return self.forget_follower(address, *session);
         }
         if let Parcel::Letter(Letter::Follow { follow, .. }) = &parcel
             && let (true, Address::Customer(customer)) = (follow.is_new, address)
@@ -249,6 +249,16 @@ impl Host {
         self.last_ticket.get()
     }
 
+    /// A session no longer follows an entity that is not loaded.
+    fn forget_follower(&self, address: Address, session: SessionRef) {
+        let Some(followers) = self.known_followers(address) else { return };
+        let led = followers.borrow_mut().remove(session);
+        led.into_iter().flatten().for_each(|conversation| self.post_unfollow(session, Address::Conversation(conversation)));
+        if followers.borrow().is_empty() {
+            self.drop_followers(address);
+        }
+    }
+
     /// Nobody follows that entity any more.
     pub(crate) fn drop_followers(&self, address: Address) {
         self.followers.borrow_mut().remove(&address);
@@ -299,6 +309,8 @@ impl Host {
             if is_doubtful {
                 step.outputs = left;
                 still_doubtful.push(step);
+            } else {
+                outputs.extend(step.tale.and_then(Tale::again));
             }
         }
         for (address, (again, still_doubtful)) in entities {

@@ -22,6 +22,19 @@ pub(crate) trait Kind: Machine<Id: Unpin> + Unpin {
     /// The command inside an order for this kind.
     fn command(order: Order) -> Option<Self::Command>;
 
+    /// The command as an order again.
+    fn order(id: Self::Id, command: Self::Command) -> Order;
+
+    /// Where a request goes on that this entity cannot serve, being quarantined.
+    fn detour(_order: &Order) -> Option<Order> {
+        None
+    }
+
+    /// Where a request that was sent on before is sent when it is repeated.
+    fn again(&self, order: Order) -> Order {
+        order
+    }
+
     /// The settings that every process should use, where the machine has them.
     fn settings(&self) -> Option<&Organisation> {
         None
@@ -45,6 +58,10 @@ macro_rules! kind {
 
             fn command(order: Order) -> Option<Self::Command> {
                 if let Order::$variant(_, command) = order { Some(*command) } else { None }
+            }
+
+            fn order(id: $id, command: Self::Command) -> Order {
+                Order::$variant(id, Box::new(command))
             }
 
             $($more)*
@@ -86,12 +103,23 @@ kind!(
     CustomerId,
     Customer,
     4,
+    fn again(&self, order: Order) -> Order {
+        self.start_again(order)
+    },
     fn keep(&mut self, _id: CustomerId, before: Self, _sound: bool) -> Vec<Effect> {
         self.starting = before.starting;
         Vec::new()
     }
 );
-kind!(Conversation, ConversationId, Conversation, 5);
+kind!(
+    Conversation,
+    ConversationId,
+    Conversation,
+    5,
+    fn detour(order: &Order) -> Option<Order> {
+        if let Order::Conversation(_, command) = order { conversation::pick_elsewhere(command) } else { None }
+    }
+);
 
 /// The key of an entity in the store: its kind and its id.
 pub(crate) fn key_of(address: Address) -> EntityKey {

@@ -62,3 +62,5 @@ pub const BYTES_PER_COMMIT_MAX: usize = jono_store::limits::BATCH_BYTES_MAX / 4;
 pub const RELOAD_PAUSE_MS: u64 = 250;
 /// Conversations that one session was led to and that are remembered for its end; older ones have ended.
 pub const LED_MAX: usize = 4096;
+/// How often an entity is told again what it could not store: a quarter of a minute of a store that refuses.
+pub const TALES_AGAIN_MAX: u8 = 60;

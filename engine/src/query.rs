@@ -222,11 +222,8 @@ impl Host {
         loop {
             let rows = self.closed_rows(&queues, &closed_after, PAGE_ROWS_MAX).await?;
             for (key, row) in &rows {
-                // A conversation's messages were all written before it ended.
-                if row.last_message_at >= wanted.from {
-                    self.search_one(row, wanted, &mut hits).await?;
-                    reads += 1;
-                }
+                self.search_one(row, wanted, &mut hits).await?;
+                reads += 1;
                 if hits.len() >= limit || reads >= SEARCH_READS_MAX {
                     return Ok(Outcome::Found { hits, cursor: Some(format!("c{}", write_hex(key))) });
                 }

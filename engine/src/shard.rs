@@ -4,12 +4,15 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use jono_domain::message::Address;
+use jono_domain::account::Who;
+use jono_domain::message::{Address, Order};
 use jono_store::{Batch, CommitError, Epoch, Loaded, ShardId, Write};
 
 use crate::host::Host;
-use crate::limits::{BYTES_PER_COMMIT_MAX, WRITES_PER_COMMIT_MAX};
+use crate::letter::{Ask, Letter};
+use crate::limits::{BYTES_PER_COMMIT_MAX, TALES_AGAIN_MAX, WRITES_PER_COMMIT_MAX};
 use crate::output::Output;
+use crate::request::ReplyTo;
 
 /// One step of an entity that waits to be committed.
 #[derive(Debug)]
@@ -18,8 +21,29 @@ pub(crate) struct Step {
     /// `None` when the step changed nothing, but must not be told before earlier steps are confirmed.
     pub(crate) write: Option<Write>,
     pub(crate) outputs: Vec<Output>,
+    /// What another entity told, when the step makes it so: if the step is lost, it is told again.
+    pub(crate) tale: Option<Tale>,
     /// By what the write is known again in the store, once it has left.
     trace: Option<Trace>,
+}
+
+/// What one entity told another, and how often before.
+#[derive(Debug)]
+pub(crate) struct Tale {
+    pub(crate) order: Order,
+    pub(crate) told: u8,
+}
+
+impl Tale {
+    /// Once more, unless that was in vain too often.
+    pub(crate) fn again(self) -> Option<Output> {
+        if self.told >= TALES_AGAIN_MAX {
+            tracing::error!(entity = ?self.order.address(), "what another entity told cannot be stored: given up");
+            return None;
+        }
+        let (order, hops) = (self.order, self.told + 1);
+        Some(Output::Post(Letter::Ask(Ask { who: Who::Engine, key: None, order, reply_to: ReplyTo::Nobody, hops })))
+    }
 }
 
 /// What a write leaves behind; one that only remembers an answer leaves nothing that others must be told.
@@ -32,8 +56,8 @@ enum Trace {
 }
 
 impl Step {
-    pub(crate) fn new(entity: Address, write: Option<Write>, outputs: Vec<Output>) -> Self {
-        Self { entity, write, outputs, trace: None }
+    pub(crate) fn new(entity: Address, write: Option<Write>, outputs: Vec<Output>, tale: Option<Tale>) -> Self {
+        Self { entity, write, outputs, tale, trace: None }
     }
 
     fn take_write(&mut self) -> Option<Write> {

@@ -51,6 +51,11 @@ pub const POSITION_PUSH_MS: u64 = 2 * SECOND_MS;
 /// A visitor further back than [`POSITION_NEAR`] hears of a new position at most this often: one
 /// pick moves everybody, and 100 000 pushes every two seconds would tell nobody anything.
 pub const POSITION_PUSH_FAR_MS: u64 = 10 * SECOND_MS;
+/// Positions that are looked at in one go; the next ones follow [`PLACES_ROUND_MS`] later, so that a queue in which
+/// very many wait holds nobody up.
+pub const PLACES_PER_ROUND: usize = 500;
+/// See [`PLACES_PER_ROUND`].
+pub const PLACES_ROUND_MS: u64 = 20;
 /// Positions up to this one are pushed every [`POSITION_PUSH_MS`].
 pub const POSITION_NEAR: u32 = 100;
 /// Rows in one push; more of them follow in the next. A session's outbox holds a few pushes.

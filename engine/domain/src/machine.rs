@@ -99,6 +99,11 @@ pub trait Machine: Clone + Default + Serialize + DeserializeOwned + 'static {
         None
     }
 
+    /// Does it matter to the state, as it is, who follows? If so it stays loaded while anybody does.
+    fn minds_followers(&self) -> bool {
+        false
+    }
+
     /// Whose it is, where the state knows; a queue or an agent is looked up in the settings instead.
     fn organisation(&self) -> Option<OrganisationId> {
         None

@@ -21,7 +21,7 @@ impl<M: Kind> Entity<M> {
         };
         let (audience, state) = match admitted {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.submit(None, vec![Output::Reply(follow.reply_to, Err(refusal))]),
+            Err(refusal) => return self.submit(None, vec![Output::Reply(follow.reply_to, Err(refusal))], None),
         };
         let followers = Rc::clone(self.followers.get_or_insert_with(|| self.host.followers_of(self.address)));
         let head = match &state {
@@ -30,12 +30,12 @@ impl<M: Kind> Entity<M> {
         };
         if followers.borrow().contains(follow.session) {
             let answer = Ok(Outcome::Following { state, audience, from_seq: head });
-            return self.submit(None, vec![Output::Reply(follow.reply_to, answer)]);
+            return self.submit(None, vec![Output::Reply(follow.reply_to, answer)], None);
         }
         let ticket = self.host.next_ticket();
         followers.borrow_mut().add(ticket, follow.session, follow.who, audience, head);
         let catch_up = CatchUp { follow, unasked, audience, head, state, followers, ticket };
-        self.submit(None, vec![Output::CatchUp(Box::new(catch_up))]);
+        self.submit(None, vec![Output::CatchUp(Box::new(catch_up))], None);
         self.count_followers();
     }
 
@@ -47,7 +47,7 @@ impl<M: Kind> Entity<M> {
         let led = followers.borrow_mut().remove_ticket(ticket);
         let Some(led) = led else {
             self.count_followers();
-            return self.submit(None, vec![Output::Reply(follow.reply_to, Err(unfollowed_meanwhile()))]);
+            return self.submit(None, vec![Output::Reply(follow.reply_to, Err(unfollowed_meanwhile()))], None);
         };
         self.follow(follow, unasked);
         let left = followers.borrow_mut().inherit(session, led);

@@ -66,6 +66,7 @@ impl<M: Kind> Entity<M> {
         self.seq = loaded.seq;
         self.events_since_snapshot = loaded.tail.len() as u32;
         self.live_stored = self.state.is_live();
+        self.is_stored = loaded.seq > 0 || loaded.snapshot.is_some() || !loaded.answers.is_empty();
         self.answers = Answers::restore(&loaded.answers, self.host.clock.now());
         let sound = std::mem::replace(&mut self.sound, true);
         Ok(self.state.keep(self.id, before, sound))
@@ -76,6 +77,8 @@ impl<M: Kind> Entity<M> {
         let doubtful = self.load.doubtful.take();
         if were_stored(&doubtful, loaded) {
             self.host.send(doubtful.into_iter().flat_map(|step| step.outputs).collect::<Vec<_>>());
+        } else {
+            self.host.send(doubtful.into_iter().filter_map(|step| step.tale?.again()).collect::<Vec<_>>());
         }
     }
 

@@ -17,7 +17,7 @@ use crate::host::{Host, Load};
 use crate::kind::Kind;
 use crate::letter::{Ask, Letter};
 use crate::limits::{LOADING_MAX, RETRY_AFTER_MS, RETRY_QUARANTINED_MS};
-use crate::output::{FollowAgain, Output, SharedFollowers, unavailable};
+use crate::output::{Asker, FollowAgain, Output, SharedFollowers, unavailable};
 use crate::request::ReplyTo;
 
 mod following;
@@ -57,6 +57,8 @@ pub(crate) struct Entity<M: Kind> {
     events_since_snapshot: u32,
     /// The live mark in the store.
     live_stored: bool,
+    /// The store knows it; a guessed id does not get so far.
+    is_stored: bool,
     answers: Answers,
     followers: Option<SharedFollowers>,
     alarm: Option<Time>,
@@ -111,6 +113,7 @@ impl<M: Kind> Entity<M> {
             seq: 0,
             events_since_snapshot: 0,
             live_stored: false,
+            is_stored: false,
             answers: Answers::default(),
             alarm: None,
             used_at,
@@ -132,9 +135,21 @@ impl<M: Kind> Entity<M> {
                 self.host.counters.refused_busy.add(1);
                 self.refuse(parcel, Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
             }
-            Stage::Quarantined => self.refuse(parcel, Refusal::Unavailable { retry_after_ms: RETRY_QUARANTINED_MS }),
+            Stage::Quarantined => self.turn_away(parcel),
             Stage::Ready => self.open(parcel, ctx),
         }
+    }
+
+    /// It cannot be served here; perhaps elsewhere.
+    fn turn_away(&self, parcel: Parcel) {
+        if let Parcel::Letter(Letter::Ask(ask)) = parcel {
+            let Some(order) = M::detour(&ask.order) else {
+                return self.refuse(Parcel::Letter(Letter::Ask(ask)), quarantined());
+            };
+            let asker = Asker { who: ask.who, key: ask.key, reply_to: ask.reply_to, hops: ask.hops };
+            return self.host.send([Output::Post(asker.forward(order))]);
+        }
+        self.refuse(parcel, quarantined());
     }
 
     fn refuse(&self, parcel: Parcel, refusal: Refusal) {
@@ -186,6 +201,10 @@ impl<M: Kind> Entity<M> {
             self.panicked(ReplyTo::Nobody, ctx);
         }
     }
+}
+
+fn quarantined() -> Refusal {
+    Refusal::Unavailable { retry_after_ms: RETRY_QUARANTINED_MS }
 }
 
 /// May it be refused when there is too much to do?

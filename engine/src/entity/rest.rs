@@ -37,12 +37,12 @@ impl<M: Kind> Entity<M> {
     }
 
     fn is_needed(&self) -> bool {
-        let followed = self.followers.is_some() && M::followed(0, 0).is_some();
+        let followed = self.followers.is_some() && self.state.minds_followers();
         self.state.is_live() || followed || self.state.next_deadline().is_some()
     }
 
     fn idle_at(&self) -> Time {
-        let unknown = self.seq == 0 && self.answers.is_empty() && !self.live_stored && self.followers.is_none();
+        let unknown = !self.is_stored && self.followers.is_none();
         let idle_at = self.used_at + if unknown { IDLE_UNKNOWN_MS } else { IDLE_MS };
         // Its panics are remembered as long as they count.
         self.panics.last().map_or(idle_at, |last| idle_at.max(*last + PANIC_WINDOW_MS))

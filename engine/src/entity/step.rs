@@ -15,7 +15,7 @@ use crate::letter::{Ask, answered};
 use crate::limits::EVENTS_PER_SNAPSHOT;
 use crate::output::{Asker, Output, SharedFollowers, output_of};
 use crate::request::ReplyTo;
-use crate::shard::Step;
+use crate::shard::{Step, Tale};
 
 impl<M: Kind> Entity<M> {
     pub(super) fn context<'a>(&self, directory: &'a Directory, who: Who) -> Context<'a> {
@@ -39,9 +39,9 @@ impl<M: Kind> Entity<M> {
             let asker = Asker { who: ask.who, key: ask.key, reply_to, hops: ask.hops };
             let output = match remembered {
                 Remembered::Answered(reply) => Output::Reply(asker.reply_to, answered(Ok(reply))),
-                Remembered::Forwarded(order) => Output::Post(asker.forward(order)),
+                Remembered::Forwarded(order) => Output::Post(asker.forward(self.state.again(order))),
             };
-            return self.submit(None, vec![output]);
+            return self.submit(None, vec![output], None);
         }
         let Ask { who, key, order, hops, .. } = ask;
         let Some(command) = M::command(order) else { return };
@@ -59,11 +59,13 @@ impl<M: Kind> Entity<M> {
                 let effects = events.iter().flat_map(|event| self.state.react(self.id, event)).collect();
                 let write = self.write(&events);
                 let asker = Asker { who, key, reply_to: reply_to.take().unwrap_or(ReplyTo::Nobody), hops };
-                self.hand_in(write, effects, Some(asker), reply);
+                let is_tale = who == Who::Engine && write.is_some();
+                let tale = is_tale.then(|| Tale { order: M::order(self.id, command), told: hops });
+                self.hand_in(write, effects, Some(asker), reply, tale);
             }
             Err(refusal) => {
                 let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
-                self.submit(None, vec![Output::Reply(reply_to, Err(refusal))]);
+                self.submit(None, vec![Output::Reply(reply_to, Err(refusal))], None);
             }
         }
         self.set_alarm();
@@ -84,10 +86,17 @@ impl<M: Kind> Entity<M> {
         let reactions = events.iter().flat_map(|event| self.state.react(self.id, event));
         let effects = effects.into_iter().chain(reactions).collect();
         let write = self.write(events);
-        self.hand_in(write, effects, None, None);
+        self.hand_in(write, effects, None, None, None);
     }
 
-    fn hand_in(&mut self, mut write: Option<Write>, effects: Vec<Effect>, asker: Option<Asker>, reply: Option<Reply>) {
+    fn hand_in(
+        &mut self,
+        mut write: Option<Write>,
+        effects: Vec<Effect>,
+        asker: Option<Asker>,
+        reply: Option<Reply>,
+        tale: Option<Tale>,
+    ) {
         let mut outputs = Vec::with_capacity(effects.len() + 1);
         let mut asker = asker;
         // The answer goes last: whoever has it finds everything as it says.
@@ -123,7 +132,7 @@ impl<M: Kind> Entity<M> {
             }
         }
         outputs.extend(answer);
-        self.submit(write, outputs);
+        self.submit(write, outputs, tale);
     }
 
     /// What must be stored for these events; `None` if nothing must.
@@ -142,6 +151,7 @@ impl<M: Kind> Entity<M> {
         if log.is_empty() && !kept {
             return None;
         }
+        self.is_stored = true;
         let expected_seq = self.seq;
         self.seq += log.len() as u64;
         self.events_since_snapshot += log.len() as u32;
@@ -183,12 +193,12 @@ impl<M: Kind> Entity<M> {
     }
 
     /// Sends at once what rests on nothing unconfirmed; hands everything else in.
-    pub(super) fn submit(&mut self, write: Option<Write>, outputs: Vec<Output>) {
+    pub(super) fn submit(&mut self, write: Option<Write>, outputs: Vec<Output>, tale: Option<Tale>) {
         if write.is_none() && self.load.unconfirmed.get() == 0 {
             return self.host.send(outputs);
         }
         self.load.unconfirmed.set(self.load.unconfirmed.get() + 1);
-        self.host.submit(self.shard, Step::new(self.address, write, outputs));
+        self.host.submit(self.shard, Step::new(self.address, write, outputs, tale));
     }
 }
 

@@ -370,6 +370,10 @@ impl Machine for Agent {
         Some(Command::Followed { agents })
     }
 
+    fn minds_followers(&self) -> bool {
+        true
+    }
+
     fn is_live(&self) -> bool {
         self.status != Status::Offline || !self.held.is_empty()
     }

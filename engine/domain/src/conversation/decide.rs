@@ -19,6 +19,18 @@ type Decision = Result<Vec<Event>, Refusal>;
 /// How often a pick is offered another conversation after the one before was taken meanwhile.
 const PICKS_MISSED_MAX: u8 = 16;
 
+/// Where a pick goes on when the conversation that it was sent to cannot be served at all: back to the queue,
+/// which offers another one.
+#[must_use]
+pub fn pick_elsewhere(command: &Command) -> Option<Order> {
+    match command {
+        Command::Claim { picked: Some((queue, missed)) } if *missed < PICKS_MISSED_MAX => {
+            Some(Order::Queue(*queue, Box::new(queue::Command::Pick { missed: missed + 1 })))
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn decide(state: &Conversation, id: ConversationId, command: &Command, context: &Context<'_>) -> Decision {
     match adopt_policy(state, context) {
         None => decide_under_policy(state, id, command, context),

@@ -195,7 +195,7 @@ pub enum Event {
         /// What they have typed.
         preview: Option<String>,
     },
-    /// Passing: a deadline is near; for the deadline as it stood.
+    /// Kept, so that it is told once: a deadline is near; for the deadline as it stood.
     Warned(Warning, Time),
     /// Passing: the customer's place.
     Placed {

@@ -107,11 +107,13 @@ fn enter(state: &mut Conversation, queue: QueueId) {
 }
 
 fn hold(state: &mut Conversation, agent: crate::id::AgentId, claim: u64, at: Time) {
+    if state.life.phase == Phase::Waiting {
+        // The close clock stood still while the customer waited connected: it begins anew. A hand-over does not move it.
+        state.life.customer_active_at = state.life.customer_active_at.max(at);
+    }
     state.life.phase = Phase::Active { holder: agent };
     state.life.claim = claim;
     state.life.agent_active_at = at;
-    // The close clock stood still while the customer waited connected: it begins anew.
-    state.life.customer_active_at = state.life.customer_active_at.max(at);
     state.place = None;
 }
 

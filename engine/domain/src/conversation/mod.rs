@@ -26,6 +26,7 @@ mod row;
 mod tests;
 
 pub use command::{Command, Start};
+pub use decide::pick_elsewhere;
 pub use event::{Body, CloseCause, Entry, Event, ReleaseCause};
 pub use life::{Life, Phase};
 pub use metadata::MetadataValue;
@@ -165,10 +166,9 @@ impl Machine for Conversation {
             | Event::CustomerActive(_)
             | Event::Marked(..)
             | Event::Disconnected(_)
-            | Event::PolicyAdopted(_) => Weight::Kept,
-            Event::Typed { .. } | Event::Warned(..) | Event::Placed { .. } | Event::Asked(_) | Event::AnnouncementAsked(_) => {
-                Weight::Passing
-            }
+            | Event::PolicyAdopted(_)
+            | Event::Warned(..) => Weight::Kept,
+            Event::Typed { .. } | Event::Placed { .. } | Event::Asked(_) | Event::AnnouncementAsked(_) => Weight::Passing,
         }
     }
 
@@ -216,6 +216,10 @@ impl Machine for Conversation {
 
     fn followed(customers: usize, _agents: usize) -> Option<Command> {
         Some(Command::Followed { customers })
+    }
+
+    fn minds_followers(&self) -> bool {
+        self.life.is_open()
     }
 
     fn is_live(&self) -> bool {

@@ -89,6 +89,20 @@ pub struct Customer {
 }
 
 impl Customer {
+    /// Where a start goes that was sent to a queue before: if it arrived, its conversation answers, whatever the
+    /// queue would say now.
+    #[must_use]
+    pub fn start_again(&self, order: Order) -> Order {
+        let Order::Queue(queue, command) = &order else { return order };
+        let queue::Command::Admit { conversation, reason } = &**command else { return order };
+        let queue::Admission::Start(start) = &**reason else { return order };
+        if !self.open.contains(conversation) && !self.ended.contains(conversation) {
+            return order;
+        }
+        let again = conversation::Command::Start { start: start.clone(), queue: *queue, position: 0, wait_ms: None };
+        Order::Conversation(*conversation, Box::new(again))
+    }
+
     fn blocked_at(&self, now: Time) -> Option<Option<Time>> {
         self.blocked.filter(|until| until.is_none_or(|until| until > now))
     }

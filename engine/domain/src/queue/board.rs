@@ -2,25 +2,39 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::{ListPlace, PlaceTold};
 use crate::conversation::{Row, RowState};
 use crate::id::{ConversationId, QueueId};
 use crate::limits::{
-    ADMISSION_MS, GONE_KEPT, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS, ROWS_PER_NOTICE, ROWS_PER_PUSH, ROWS_PUSH_MS,
-    TAKE_AGE_MAX_MS, TAKES_KEPT,
+    ADMISSION_MS, GONE_KEPT, PLACES_PER_ROUND, PLACES_ROUND_MS, POSITION_NEAR, POSITION_PUSH_FAR_MS, POSITION_PUSH_MS,
+    ROWS_PER_NOTICE, ROWS_PER_PUSH, ROWS_PUSH_MS, TAKE_AGE_MAX_MS, TAKES_KEPT,
 };
 use crate::notice::{Notice, WorseReason};
 use crate::reply::QueueSummary;
 use crate::time::Time;
 
 /// The order of waiting (L2): priority, then the moment the customer first began to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     priority: Reverse<i8>,
     waiting_since: Time,
     conversation: ConversationId,
+}
+
+/// Some of the places that are told in one look over the queue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlacesRound {
+    /// Who is told what.
+    pub places: Vec<PlaceTold>,
+    /// Where the look goes on, unless this was its end.
+    pub looked_to: Option<(Place, u32)>,
+    /// Somebody will have to be told later.
+    pub passed_over: bool,
 }
 
 /// Jumps ahead of others that are remembered until places are told; more of them share the last reason.
@@ -66,6 +80,12 @@ pub struct Board {
     flush_at: Option<Time>,
     flushed_at: Time,
     places_at: Option<Time>,
+    /// How far the positions have been looked at, while a look is under way.
+    looked_to: Option<(Place, u32)>,
+    /// Somebody far back was passed over in this look.
+    passed_over: bool,
+    /// Places changed since this look began.
+    moved_meanwhile: bool,
     places_told_at: Time,
 }
 
@@ -252,6 +272,7 @@ impl Board {
             self.raised.insert(row.conversation, row.preview.clone());
         }
         if waits != waited || before.is_some_and(|before| waits && before.priority != row.priority) {
+            self.moved_meanwhile = self.looked_to.is_some();
             self.places_at.get_or_insert(now.max(self.places_told_at + POSITION_PUSH_MS));
         }
     }
@@ -319,50 +340,65 @@ impl Board {
         self.flush_at = (!self.changed_order.is_empty()).then(|| now + ROWS_PUSH_MS);
     }
 
-    /// Everybody whose place is not the one they were told.
-    pub(super) fn places_to_tell(&self, now: Time) -> Vec<PlaceTold> {
-        let places = self.waiting.iter().zip(1u32..);
-        places.filter_map(|(place, position)| self.place_to_tell(place, position, now)).collect()
+    /// The next of those whose place is not the one they were told.
+    pub(super) fn places_to_tell(&self, now: Time) -> PlacesRound {
+        let (behind, first) = match self.looked_to {
+            Some((place, position)) => (Bound::Excluded(place), position + 1),
+            None => (Bound::Unbounded, 1),
+        };
+        let mut round = PlacesRound::default();
+        let waiting = self.waiting.range((behind, Bound::Unbounded)).zip(first..).take(PLACES_PER_ROUND);
+        let mut looked_at = 0;
+        for (place, position) in waiting {
+            looked_at += 1;
+            round.looked_to = Some((*place, position));
+            let told = self.known[&place.conversation].told;
+            if told.is_some_and(|told| told.position == position) {
+                continue;
+            }
+            if position > POSITION_NEAR && told.is_some_and(|told| now.since_ms(told.at) < POSITION_PUSH_FAR_MS) {
+                round.passed_over = true;
+                continue;
+            }
+            round.places.push(self.place_told(place, position, told, now));
+        }
+        if looked_at < PLACES_PER_ROUND {
+            round.looked_to = None;
+        }
+        round
     }
 
-    fn place_to_tell(&self, place: &Place, position: u32, now: Time) -> Option<PlaceTold> {
-        let told = self.known[&place.conversation].told;
-        if told.is_some_and(|told| told.position == position) {
-            return None;
-        }
-        if position > POSITION_NEAR && told.is_some_and(|told| now.since_ms(told.at) < POSITION_PUSH_FAR_MS) {
-            return None;
-        }
+    fn place_told(&self, place: &Place, position: u32, told: Option<Told>, now: Time) -> PlaceTold {
         // Who was told at the start only compares for themselves. Without a jump ahead, it was they who moved back.
         let reason = told.is_none_or(|told| told.position < position).then(|| {
             let jump = self.jumps.iter().rev().find(|(jumped, _)| jumped < place);
             jump.map_or(WorseReason::Priority, |(_, reason)| *reason)
         });
-        Some(PlaceTold { conversation: place.conversation, position, wait_ms: self.wait_ms(position, now), reason })
+        PlaceTold { conversation: place.conversation, position, wait_ms: self.wait_ms(position, now), reason }
     }
 
-    pub(super) fn told(&mut self, places: &[PlaceTold], now: Time) {
-        for told in places {
+    pub(super) fn told(&mut self, round: &PlacesRound, now: Time) {
+        for told in &round.places {
             if let Some(known) = self.known.get_mut(&told.conversation) {
                 known.told = Some(Told { position: told.position, at: now });
             }
         }
+        self.passed_over = round.passed_over || (self.looked_to.is_some() && self.passed_over);
+        self.looked_to = round.looked_to;
+        if self.looked_to.is_some() {
+            self.places_at = Some(now + PLACES_ROUND_MS);
+            return;
+        }
         self.places_told_at = now;
-        // Those far back who were passed over are told in a later round.
-        let passed_over = self.waiting.len() as u32 > POSITION_NEAR
-            && self
-                .waiting
-                .iter()
-                .zip(1u32..)
-                .any(|(place, position)| self.known[&place.conversation].told.is_none_or(|told| told.position != position));
-        if !passed_over {
+        // Those far back who were passed over are told in a later look.
+        if !self.passed_over && !self.moved_meanwhile {
             self.jumps.clear();
         }
-        self.places_at = passed_over.then(|| now + POSITION_PUSH_MS);
+        let again = self.passed_over || std::mem::take(&mut self.moved_meanwhile);
+        self.places_at = again.then(|| now + POSITION_PUSH_MS);
     }
 
     pub(super) fn list(&self, after: Option<ListPlace>, limit: usize) -> Vec<Row> {
-        use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let listed = self.listed.range((from, Bound::Unbounded)).take(limit);
         listed.map(|(_, _, conversation)| (*self.known[conversation].row).clone()).collect()

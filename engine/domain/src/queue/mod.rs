@@ -19,7 +19,7 @@ mod board;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Place};
+pub use board::{Board, Place, PlacesRound};
 
 /// Why a conversation asks to be admitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub enum Event {
     /// Passing: lists were pushed.
     Flushed(Vec<Notice>, Time),
     /// Passing: customers are told their places.
-    PlacesTold(Vec<PlaceTold>, Time),
+    PlacesTold(PlacesRound, Time),
     /// Passing: admissions that were never used, and offers that were never taken, are void.
     Lapsed(Time),
 }
@@ -270,7 +270,8 @@ impl Machine for Queue {
             Event::OpenSet { .. } => vec![Effect::Publish(None, Notice::Queue(self.summary(id)))],
             Event::Asked(order) => vec![Effect::Forward((**order).clone())],
             Event::Flushed(notices, _) => notices.iter().map(|notice| Effect::Publish(None, notice.clone())).collect(),
-            Event::PlacesTold(places, _) => places
+            Event::PlacesTold(round, _) => round
+                .places
                 .iter()
                 .map(|told| {
                     let place = conversation::Command::Place {
@@ -358,6 +359,10 @@ impl Machine for Queue {
 
     fn followed(_customers: usize, agents: usize) -> Option<Command> {
         Some(Command::Followed { agents })
+    }
+
+    fn minds_followers(&self) -> bool {
+        true
     }
 
     fn is_live(&self) -> bool {
