@@ -208,3 +208,21 @@ fn keys_are_forgotten_after_a_day_and_not_before() {
         ));
     });
 }
+
+#[test]
+fn a_repeated_start_is_answered_by_its_conversation_whatever_the_queue_says_by_then() {
+    run(async {
+        let world = World::begin().await;
+        let first = world.ask_keyed(customer_of(ANN), "begin", start(ANN, TALK, SALES, "hello")).await;
+        assert!(first.is_ok(), "{first:?}");
+        world.quiet().await;
+        world.done(agent_of(BOB), claim(TALK)).await;
+        world.done(agent_of(BOB), close(TALK)).await;
+        world.done(agent_of(BOB), to_queue(SALES, jono_domain::queue::Command::SetOpen { open: false })).await;
+        world.quiet().await;
+        // The client made a new id for its second try, as clients do.
+        let again = world.ask_keyed(customer_of(ANN), "begin", start(ANN, talk(9), SALES, "hello")).await;
+        assert_eq!(again, first);
+        assert_eq!(world.customer(ANN).await.ended, [TALK]);
+    });
+}

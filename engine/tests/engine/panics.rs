@@ -6,6 +6,7 @@ use jono_domain::message::{Address, Order};
 use jono_domain::queue;
 use jono_domain::reply::{Refusal, Reply};
 use jono_engine::limits::{PANIC_WINDOW_MS, RETRY_QUARANTINED_MS};
+use jono_engine::request::Outcome;
 
 use crate::kit::*;
 
@@ -133,5 +134,26 @@ fn a_key_whose_request_panicked_is_free() {
         world.reload().await;
         world.ask_keyed(customer_of(ANN), "k", message(TALK, "harmless")).await.expect("stored");
         assert_eq!(texts(&world.log(TALK).await), ["hello", "harmless"]);
+    });
+}
+
+#[test]
+fn a_pick_passes_by_a_conversation_that_cannot_be_served() {
+    run(async {
+        let world = poisonous_world().await;
+        world.start(ANN, TALK, SALES).await;
+        world.start(CID, talk(2), SALES).await;
+        for _ in 1..=3 {
+            world.refused(customer_of(ANN), message(TALK, "poison")).await;
+            world.reload().await;
+        }
+        assert_eq!(world.engine.counters().quarantined.get(), 1);
+        // The first in line cannot be served; a repeat of the pick gets what the first one got.
+        for _ in 0..2 {
+            let picked = world.ask_keyed(agent_of(BOB), "next", pick(SALES)).await;
+            let Ok(Outcome::Reply(Reply::Claimed { conversation, claim: 1, .. })) = picked else { panic!("{picked:?}") };
+            assert_eq!(conversation, talk(2));
+        }
+        assert_eq!(world.refused(agent_of(BOB), pick(SALES)).await, Refusal::QueueEmpty);
     });
 }

@@ -162,3 +162,29 @@ fn a_new_visitor_costs_no_actor_and_still_hears_what_another_tab_begins() {
         }
     });
 }
+
+#[test]
+fn sessions_that_look_at_what_has_ended_keep_nothing_loaded_and_leave_without_loading_it() {
+    run(async {
+        let world = World::begin().await;
+        let ann = world.customer_session(ANN).await;
+        ann.done(start(ANN, TALK, SALES, "hello")).await;
+        ann.wait_for_event(TALK, 3).await;
+        world.quiet().await;
+        world.done(agent_of(BOB), claim(TALK)).await;
+        world.done(agent_of(BOB), close(TALK)).await;
+        world.pass(2 * IDLE_MS).await;
+        world.pass(2 * IDLE_MS).await;
+        let (loaded, loads) = (world.engine.counters().entities_loaded.get(), world.engine.counters().loads.get());
+        // What happens there is still told.
+        world.done(customer_of(ANN), to(TALK, Command::Rate { rating: 5, comment: None })).await;
+        ann.wait_for_event(TALK, 6).await;
+        world.pass(2 * IDLE_MS).await;
+        assert!(world.engine.counters().entities_loaded.get() <= loaded);
+        let after = world.engine.counters().loads.get();
+        assert!(after > loads, "it had been unloaded");
+        ann.end(&[Address::Conversation(TALK), Address::Customer(ANN)]);
+        world.quiet().await;
+        assert_eq!(world.engine.counters().loads.get(), after);
+    });
+}

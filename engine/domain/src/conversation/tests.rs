@@ -1163,3 +1163,26 @@ fn hidden_entries_are_hidden() {
     });
     assert_eq!(entries.collect::<Vec<_>>(), [(7, 3, &Body::Claimed { agent: BOB, claim: 1 })]);
 }
+
+#[test]
+fn l9_a_hand_over_is_no_activity_of_the_customer() {
+    check(
+        "
+        0:00 ann connects
+        0:00 ann starts in sales: hello
+             ann#1 started
+             ann#2 queued in sales at 1
+             ann#3 ann: hello
+             -> place 1
+        0:00 eve connects
+             eve Online (Connected)
+        0:30 bob claims ann
+             ann#4 claimed by bob, claim 1
+             -> claim 1 of ann
+        4:00 bob hands ann to eve under 1
+             ann#5 assigned from bob to eve, claim 2
+        4:00 eve looks at ann
+             -> ann Active by eve, 1 unread, release 9:00, close 15:30, head 5
+        ",
+    );
+}

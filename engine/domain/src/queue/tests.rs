@@ -627,3 +627,36 @@ fn many_changed_rows_are_pushed_in_portions_that_an_outbox_holds() {
     let all: Vec<_> = pushed.concat();
     assert_eq!(all, (1..=250).map(ConversationId::from_bits).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_long_queue_is_told_its_places_in_rounds_and_nobody_is_forgotten() {
+    let mut queue = Queue::default();
+    for number in 1..=1_200 {
+        announce(&mut queue, &row(number, 1, RowState::Waiting));
+    }
+    let (mut now, mut told, mut largest) = (BEGINNING, std::collections::BTreeMap::new(), 0);
+    while let Some(at) = queue.next_deadline() {
+        now = now.max(at);
+        for event in queue.expire(SALES, now) {
+            if let Event::PlacesTold(round, _) = &event {
+                largest = largest.max(round.places.len());
+                told.extend(round.places.iter().map(|told| (told.conversation.bits(), told.position)));
+            }
+            queue.evolve(&event);
+        }
+    }
+    assert_eq!(largest, crate::limits::PLACES_PER_ROUND);
+    assert!(told.iter().map(|(number, position)| (*number as u32, *position)).eq((1..=1_200).map(|number| (number, number))));
+    // The first is taken while the queue rests: everybody hears of a better place, those far back a little later.
+    announce(&mut queue, &row(1, 2, RowState::Active));
+    while let Some(at) = queue.next_deadline() {
+        now = now.max(at);
+        for event in queue.expire(SALES, now) {
+            if let Event::PlacesTold(round, _) = &event {
+                told.extend(round.places.iter().map(|told| (told.conversation.bits(), told.position)));
+            }
+            queue.evolve(&event);
+        }
+    }
+    assert!(told.iter().skip(1).all(|(number, position)| *number as u32 == *position + 1));
+}
