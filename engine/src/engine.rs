@@ -23,6 +23,7 @@ use crate::delivery::{Deliver, SessionRef};
 use crate::directory::Directory;
 use crate::host::{Common, Host};
 use crate::kind::{address_of, last_organisation_key};
+use crate::lease::Alone;
 use crate::letter::{Ask, Letter};
 use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, QUERIES_MAX, RECOVERY_PAGE, START_PATIENCE_MS, STOP_PATIENCE_MS};
 use crate::output::{Output, unavailable};
@@ -127,6 +128,7 @@ impl Engine {
         let (bus, inboxes) = LocalBus::new(shard_count, arbiter_count);
         let common = Common {
             shard_count,
+            lease: Arc::new(Alone(Arc::clone(&store))),
             store,
             bus: Arc::clone(&bus) as Arc<dyn Bus>,
             directory: Arc::new(ArcSwap::default()),
@@ -380,7 +382,7 @@ impl Begin {
 impl Host {
     async fn read_organisations(self: &Rc<Self>, shards: &[ShardId]) -> Result<(), StartError> {
         for shard in shards {
-            let epoch = self.store.acquire(*shard).await?;
+            let epoch = self.lease.acquire(*shard).await?;
             self.shards.borrow_mut().insert(*shard, Shard::new(epoch));
             self.read_pages(*shard, None, Some(&last_organisation_key())).await?;
         }

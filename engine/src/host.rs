@@ -26,6 +26,7 @@ use crate::directory::Directory;
 use crate::engine::PanicIf;
 use crate::entity::{Entity, Parcel};
 use crate::kind::{Kind, shard_of};
+use crate::lease::Lease;
 use crate::letter::Letter;
 use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
 use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
@@ -38,6 +39,7 @@ use crate::timers::Timers;
 pub(crate) struct Common {
     pub(crate) shard_count: u16,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) lease: Arc<dyn Lease>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) directory: Arc<ArcSwap<Directory>>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -1,7 +1,7 @@
 //! The engine: actors around the pure machines of `jono-domain`, shards, group commit, delivery.
 //!
 //! No HTTP and no JSON in here. Reading order: what goes in and out ([`request`], [`delivery`], [`directory`]), the way in
-//! ([`Engine`]), then the machinery: `letter` and [`bus`] (how things travel), `host` (one thread), `entity`
+//! ([`Engine`]), then the machinery: `letter` and [`bus`] (how things travel), [`lease`] (who may write), `host` (one thread), `entity`
 //! (the actor around a machine), `shard` (group commit), `output` (what leaves), `followers` and `catch_up`
 //! (sessions), `timers`, `query`.
 
@@ -11,6 +11,7 @@ pub mod codec;
 pub mod counters;
 pub mod delivery;
 pub mod directory;
+pub mod lease;
 pub mod letter;
 pub mod limits;
 pub mod request;
