@@ -85,6 +85,11 @@ export class Server {
         await once(this.process, "exit");
     }
 
+    /** Its data are gone. */
+    forget() {
+        rmSync(this.data, { recursive: true, force: true });
+    }
+
     async stop() {
         if (this.process.exitCode === null && this.process.signalCode === null) {
             this.process.kill("SIGTERM");
@@ -417,7 +422,11 @@ const axeSource = readFileSync(new URL("node_modules/axe-core/axe.min.js", impor
 /** What axe finds against WCAG 2.2 AA, one line each. `Page.evaluate` is not bound to the page's policy. */
 export async function axe(page, within = "html") {
     // Colours in the middle of a transition are nobody's.
-    await page.evaluate(() => Promise.all(document.getAnimations().map((it) => it.finished.catch(() => {}))));
+    await page.evaluate(() => {
+        const roots = [document, ...[...document.querySelectorAll("*")].map((it) => it.shadowRoot).filter(Boolean)];
+        const ending = roots.flatMap((it) => it.getAnimations()).filter((it) => it.effect.getTiming().iterations !== Infinity);
+        return Promise.all(ending.map((it) => it.finished.catch(() => {})));
+    });
     if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axeSource);
     const found = await page.evaluate(async (within) => {
         const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];

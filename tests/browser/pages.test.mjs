@@ -23,15 +23,17 @@ test("the launcher is small, and what makes it usable is not large", async () =>
     for (const locale of ["en", "fi", "ru"]) {
         const sizes = new Map();
         const { context, page, widget } = await at.visit({ page: { attributes: `data-locale="${locale}"` } });
-        page.on("response", async (response) => {
-            if (response.url().startsWith(at.server.origin)) sizes.set(new URL(response.url()).pathname, gzipSync(await response.body()).length);
-        });
+        const measured = [];
+        const measure = async (url) => sizes.set(new URL(url).pathname, gzipSync(await (await fetch(url)).text()).length);
+        page.on("request", (request) => request.url().startsWith(at.server.origin) && measured.push(measure(request.url())));
         await page.reload();
         await widget.launcher.waitFor();
+        await Promise.all(measured);
         assert.deepEqual([...sizes.keys()], ["/widget.js"]);
         assert.ok(sizes.get("/widget.js") <= LOADER_BYTES_MAX, `the launcher has ${sizes.get("/widget.js")} bytes`);
         await widget.open();
         await page.locator("jono-chat .card").first().waitFor();
+        await Promise.all(measured);
         const sum = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
         assert.ok(sizes.size > 5 && sum <= USABLE_BYTES_MAX, `${locale}: ${sum} bytes in ${sizes.size} files`);
         console.log(`${locale}: launcher ${sizes.get("/widget.js")} bytes, usable ${sum} bytes, compressed`);
@@ -102,4 +104,17 @@ test("files say what they are", async () => {
     }
     assert.equal((await get("/demo")).headers.get("location"), "/demo/");
     assert.equal((await get("/widget/../../Cargo.toml")).status, 404);
+});
+
+test("the client knows the methods that the server has, and which of them change something", async () => {
+    const { readFileSync } = await import("node:fs");
+    const read = (path) => readFileSync(fileURLToPath(new URL(`../../gateway/pages/${path}`, import.meta.url)), "utf8");
+    const { methods } = await (await fetch(`${at.server.origin}/v1/openrpc.json`)).json();
+    const typed = read("protocol.d.ts").match(/export type Methods = \{([\s\S]*?)\n\};/)[1];
+    const known = [...typed.matchAll(/^ {4}"?([\w.]+)"?: Method</gm)].map(([, name]) => name);
+    const there = methods.map((method) => method.name).filter((name) => name !== "session.open");
+    assert.deepEqual(known.sort(), there.sort());
+    const listed = read("client.js").match(/const MUTATING = new Set\(\[([\s\S]*?)\]\)/)[1];
+    const mutating = [...listed.matchAll(/"([\w.]+)"/g)].map(([, name]) => name);
+    assert.deepEqual(mutating.sort(), methods.filter((method) => method["x-mutating"]).map((method) => method.name).sort());
 });

@@ -53,6 +53,7 @@ test("injections in the names of agents, queues and visitors are shown as text",
         const agent = await until(() => Party.agent(at.server).catch(() => undefined), "the agent is back");
         const { context, page, widget } = await at.visit({ page: { head: WATCH } });
         await widget.open();
+        await page.locator("jono-chat .card").first().waitFor();
         const names = await page.locator("jono-chat .card span").allTextContents();
         assert.ok(names.includes(payload.trim()) || names.includes(payload), `${payload} in ${names}`);
         await page.locator("jono-chat .card").filter({ hasNotText: "Sales" }).click();
@@ -60,7 +61,7 @@ test("injections in the names of agents, queues and visitors are shown as text",
         await page.evaluate((payload) => window.Jono.setMetadata({ [payload.slice(0, 30)]: payload, group: { [payload.slice(0, 30)]: payload } }), payload);
         await page.locator("jono-chat .choice textarea").fill("Hello");
         await page.locator("jono-chat .choice .primary").click();
-        await widget.sees("Hello");
+        await widget.sees("Hello").catch(async (error) => assert.fail(`${payload}: ${await widget.panel.innerText()} ${error}`));
         const talk = await agent.pick();
         await talk.say("Hi");
         await widget.sees("Hi");

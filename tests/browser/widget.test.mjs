@@ -146,6 +146,30 @@ test("reload, another page and another tab show the same", async () => {
     anna.close();
 });
 
+test("two tabs opened before anything was said become one visitor", async () => {
+    const { context, page, widget } = await at.visit();
+    const other = await at.tab(context, at.site.put("/other"));
+    for (const it of [widget, other.widget]) await it.open();
+    for (const it of [page, other.page]) await it.locator("jono-chat .card").first().waitFor();
+    await widget.start("From the first tab");
+    await other.widget.sees("From the first tab");
+    await other.widget.say("And from the second");
+    await widget.sees("And from the second");
+});
+
+test("a server with new data: the visitor begins anew", async () => {
+    const { page, widget } = await at.visit();
+    await widget.open();
+    await widget.start("This will be forgotten");
+    await at.server.kill();
+    at.server.forget();
+    await at.server.resume();
+    await page.locator("jono-chat .choice .card").first().waitFor({ timeout: 20_000 });
+    await widget.start("A new beginning");
+    assert.deepEqual(await widget.texts(), ["A new beginning"]);
+    assert.deepEqual(page.complaints, []);
+});
+
 test("unread messages are counted on the closed launcher, also after a reload", async () => {
     const anna = await Party.agent(at.server);
     const { page, widget } = await at.visit();

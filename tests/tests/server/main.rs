@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod bodies;
 mod documents;
 mod keys;
 mod kills;
@@ -11,6 +12,7 @@ mod lists;
 mod people;
 mod permissions;
 mod resume;
+mod reused_ids;
 mod shutdown;
 mod timers;
 mod welcome;
