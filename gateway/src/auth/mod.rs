@@ -23,7 +23,8 @@ mod signed;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PasswordRefused, Passwords, hash_password, verify_password};
 pub use random::{random_bits, random_token};
 
-use signed::{Digest32, Key, sha256};
+pub(crate) use signed::sha256;
+use signed::{Digest32, Key};
 
 /// How long a customer's resume token lasts.
 pub const RESUME_TOKEN_MS: u64 = 30 * DAY_MS;

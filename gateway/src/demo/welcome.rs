@@ -18,11 +18,13 @@ The demo organisation {ORGANISATION}
   agents    {agents}; olivia is the operator
             at the desk each signs in with that name and the password {PASSWORD}
 
+Be a visitor: http://{address}/demo/ and beside it an agent: http://{address}/desk/ (anna, {PASSWORD})
+
 Look around: http://{address}/ or
 
 curl -s http://{address}/v1/organisations/{ORGANISATION}/queues -H 'Authorization: Bearer {olivia}'
 
-Be a visitor (any WebSocket client will do; this one: pip install websockets):
+Or from a terminal: a visitor (any WebSocket client will do; this one: pip install websockets):
 
 python3 - <<'END'
 from websockets.sync.client import connect

@@ -13,7 +13,8 @@ use actix_web::http::header::{
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use sha2::{Digest as _, Sha256};
+
+use crate::auth::sha256;
 
 /// One file of `pages/`, served under the same path.
 struct File {
@@ -127,7 +128,7 @@ impl Asset {
             _ => web::Bytes::copy_from_slice(source),
         };
         let mut etag = String::from("\"");
-        for byte in &Sha256::digest(&content)[..16] {
+        for byte in &sha256(&content)[..16] {
             let _ = write!(etag, "{byte:02x}");
         }
         etag.push('"');
