@@ -72,7 +72,11 @@ fn message(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("message");
     group.throughput(Throughput::Elements(1));
     group.bench_function("decide, evolve, react", |bench| {
-        bench.iter_batched_ref(|| state.clone(), |state| step(state, CONVERSATION, black_box(&send), &context), criterion::BatchSize::SmallInput);
+        bench.iter_batched_ref(
+            || state.clone(),
+            |state| step(state, CONVERSATION, black_box(&send), &context),
+            criterion::BatchSize::SmallInput,
+        );
     });
     let events = state.decide(CONVERSATION, &send, &context).unwrap_or_default();
     group.bench_function("encode event", |bench| bench.iter(|| codec::encode(black_box(&events[0]))));

@@ -12,6 +12,7 @@ use super::WireSession;
 use super::accounts::{Account, Accounts};
 use super::limits::SessionLimits;
 use super::seam::Backend;
+use super::starts::{Network, Starts};
 use crate::auth::Auth;
 
 /// The one path on which sockets are served.
@@ -43,6 +44,8 @@ pub struct SessionSettings {
     /// Origins, besides the server's own, whose pages may open agents' sessions, such as
     /// `https://desk.example`; `*` is any.
     pub desk_origins: Vec<String>,
+    /// What each address has begun lately; clones share it, so that a process with several listeners has one.
+    pub starts: Arc<Starts>,
 }
 
 /// What all sessions of a process share.
@@ -167,7 +170,8 @@ impl Admit for GatewayAdmit {
     fn admit(&self, head: &UpgradeHead<'_>) -> Result<WireSession, HttpRefusal> {
         let host = head.header(&header::HOST);
         let origin = judge(head.path(), head.origin(), host, self.gateway.is_draining())?;
-        Ok(WireSession::new(Arc::clone(&self.gateway), origin))
+        let network = Network::of(head.ip(), self.gateway.settings.limits.loopback_exempt);
+        Ok(WireSession::new(Arc::clone(&self.gateway), network, origin))
     }
 }
 

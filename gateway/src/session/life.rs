@@ -11,6 +11,7 @@ use super::open::{Context, Open, Then};
 use super::opening::{self, Fresh, Opening, Progress};
 use super::replies::{Replies, Slot};
 use super::seam::Sink;
+use super::starts::Network;
 use crate::wire::envelope::{self, Call, Incoming, Malformed};
 use crate::wire::error::WireError;
 use crate::wire::methods::{self, Method};
@@ -22,6 +23,8 @@ pub(super) struct Life {
     gateway: Arc<Gateway>,
     state: State,
     replies: Replies,
+    /// The peer's address, if it is counted by that.
+    network: Option<Network>,
     /// The socket, once it is open.
     socket: u64,
     /// The close is decided: nothing is listened to any more.
@@ -37,11 +40,12 @@ enum State {
 }
 
 impl Life {
-    pub(super) fn new(gateway: Arc<Gateway>, origin: Option<Box<Origin>>) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, network: Option<Network>, origin: Option<Box<Origin>>) -> Self {
         Self {
             gateway,
             state: State::Fresh(Fresh { origin, next_request: 1 }),
             replies: Replies::default(),
+            network,
             socket: 0,
             is_closing: false,
         }
@@ -75,7 +79,7 @@ impl Life {
         let slot = Slot::of(id, batch);
         let method = Method::find(&method);
         let state = std::mem::replace(&mut self.state, State::Closing);
-        let context = &mut Context { gateway: &self.gateway, replies: &mut self.replies, sink, now };
+        let context = &mut Context { gateway: &self.gateway, replies: &mut self.replies, network: self.network, sink, now };
         self.state = match (state, method) {
             (State::Closing, _) => State::Closing,
             (state, None) => {
@@ -121,7 +125,7 @@ impl Life {
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closing);
-        let context = &mut Context { gateway: &self.gateway, replies: &mut self.replies, sink, now };
+        let context = &mut Context { gateway: &self.gateway, replies: &mut self.replies, network: self.network, sink, now };
         self.state = match (told, state) {
             (_, State::Closing) => State::Closing,
             (Told::Delivery(delivery), State::Open(mut open)) => {
@@ -148,7 +152,7 @@ impl Life {
     /// The peer has taken everything that was sent.
     pub(super) fn go_on(&mut self, now: Time, sink: &mut dyn Sink) {
         if let State::Open(open) = &mut self.state {
-            open.go_on(&mut Context { gateway: &self.gateway, replies: &mut self.replies, sink, now });
+            open.go_on(&mut Context { gateway: &self.gateway, replies: &mut self.replies, network: self.network, sink, now });
         }
     }
 

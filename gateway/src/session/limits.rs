@@ -1,6 +1,6 @@
 //! Owns every limit of sessions, and the bucket that rates are kept with.
 
-use jono_domain::time::{MINUTE_MS, Time};
+use jono_domain::time::Time;
 
 use crate::wire::methods::Rate;
 
@@ -65,8 +65,14 @@ pub(super) const CATCH_UP_EVENTS: usize = 64;
 pub(super) const LARGE_ANSWER_BYTES: usize = 8 * 1024;
 /// Bytes that may wait with a large answer.
 pub(super) const ANSWERS_WAITING_BYTES: usize = 224 * 1024;
-/// Bytes of answers that wait in batches, all together; a large answer over it becomes `too_large`.
+/// Bytes of answers that wait in batches, all together. An answer over it becomes a refusal, of its id and
+/// some 150 bytes.
 pub(super) const BATCH_ANSWER_BYTES: usize = 192 * 1024;
+/// The part of it that large answers may fill: what writes are answered with is small, and finds room.
+pub(super) const BATCH_LARGE_ANSWER_BYTES: usize = 160 * 1024;
+
+/// Addresses whose starts are remembered: half a megabyte or so.
+pub(super) const ADDRESSES_MAX: usize = 8 * 1024;
 
 /// How often, and how often at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +103,10 @@ pub struct SessionLimits {
     pub customer: Rates,
     /// Of an agent's session: a bot may serve hundreds at a time.
     pub agent: Rates,
+    /// Conversations that customers of one address (IPv6: of one /64) begin, in all their sessions together.
+    pub starts_per_address: Allowance,
+    /// Frees 127.0.0.0/8 and ::1 of that, as the socket layer frees them of its limits by address.
+    pub loopback_exempt: bool,
     /// Sessions of one customer in this process; the oldest is closed with 4002 for one more.
     pub sessions_per_customer: usize,
     /// Sessions of one agent in this process; the oldest is closed with 4002 for one more.
@@ -113,6 +123,8 @@ impl Default for SessionLimits {
         Self {
             customer: Rates { start: allow(10, 10), write: allow(300, 30), read: allow(300, 60), signal: allow(600, 60) },
             agent: Rates { start: allow(10, 10), write: allow(12_000, 600), read: allow(3_000, 300), signal: allow(12_000, 600) },
+            starts_per_address: allow(60, 30),
+            loopback_exempt: true,
             sessions_per_customer: 16,
             sessions_per_agent: 32,
             requests: 64,
@@ -141,15 +153,7 @@ impl Buckets {
             Rate::Read => (2, rates.read),
             Rate::Signal => (3, rates.signal),
         };
-        let each_ms = (MINUTE_MS / u64::from(allowance.per_minute.max(1))).max(1);
-        let room_ms = each_ms * u64::from(allowance.burst.max(1));
-        // A clock that was set back must not lock anybody out.
-        let full_at = self.full_at[slot].clamp(now, now + room_ms);
-        let full_after = full_at + each_ms;
-        if full_after > now + room_ms {
-            return Err(full_after.since_ms(now + room_ms));
-        }
-        self.full_at[slot] = full_after;
+        self.full_at[slot] = allowance.full_after(self.full_at[slot], now)?;
         Ok(())
     }
 }
@@ -188,6 +192,7 @@ mod tests {
         let text = crate::wire::protocol_markdown();
         for line in [
             format!("| {} | |", told(customer.start)),
+            format!("of one address (IPv6: of one /64) begin {}", told(limits.starts_per_address)),
             format!("| {} | {} |", told(customer.write), told(agent.write)),
             format!("| {} | {} |", told(customer.read), told(agent.read)),
             format!("| {} | {} |", told(customer.signal), told(agent.signal)),

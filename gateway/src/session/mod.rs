@@ -6,24 +6,31 @@
 //! client has been told.
 //!
 //! Reading order: [`gateway`] (what sessions share), `life` (fresh, opening, open), `opening` (the steps of
-//! `session.open`), `open` (requests and deliveries), `plan` (what each method asks of the engine), `render`
-//! (what is made of the answers), `tracks` (how far the client has been told), `replies`, `limits`.
+//! `session.open`), `admission` (who it is), `held_back` (what comes meanwhile), `opened` (the result), `open`
+//! (requests and deliveries), `plan` (what each method asks of the engine), `render` (what is made of the
+//! answers), `tracks` (how far the client has been told), `catching_up` (how it comes to have the rest),
+//! `replies`, `starts` (what one address may begin), `limits`.
 
 use std::sync::Arc;
 
 use jono_socket::{Closed, Session, Socket};
 
 mod accounts;
+mod admission;
+mod catching_up;
 mod gateway;
+mod held_back;
 mod life;
 mod limits;
 mod open;
+mod opened;
 mod opening;
 mod party;
 mod plan;
 mod render;
 mod replies;
 mod seam;
+mod starts;
 mod tracks;
 
 #[cfg(test)]
@@ -32,17 +39,19 @@ mod tests;
 pub use gateway::{EngineDeliver, Gateway, GatewayAdmit, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Told};
 pub use limits::{Allowance, Rates, SessionLimits};
 pub use seam::{Backend, Sink};
+pub use starts::Starts;
 
 use crate::auth::now;
 use gateway::Origin;
 use life::Life;
+use starts::Network;
 
 /// A session behind a socket: [`Life`] with the clock of the machine.
 pub struct WireSession(Life);
 
 impl WireSession {
-    pub(self) fn new(gateway: Arc<Gateway>, origin: Option<Box<Origin>>) -> Self {
-        Self(Life::new(gateway, origin))
+    pub(self) fn new(gateway: Arc<Gateway>, network: Option<Network>, origin: Option<Box<Origin>>) -> Self {
+        Self(Life::new(gateway, network, origin))
     }
 }
 

@@ -4,13 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jono_domain::account::{Audience, Role};
-use jono_domain::conversation::Command;
 use jono_domain::id::{ConversationId, QueueId};
-use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
 use jono_domain::queue;
-use jono_domain::reply::{ConversationView, Refusal, Reply};
+use jono_domain::reply::Reply;
 use jono_domain::time::Time;
 use jono_engine::delivery::{Delivery, SessionRef, Shared};
 use jono_engine::directory::Directory;
@@ -19,23 +17,25 @@ use jono_socket::Text;
 use serde_json::value::RawValue;
 
 use super::gateway::Gateway;
-use super::limits::{BEHIND_OVER_BYTES, Buckets, CATCH_UP_EVENTS, CAUGHT_UP_BELOW_BYTES, FOLLOW_BYTES};
+use super::limits::{BEHIND_OVER_BYTES, Buckets, FOLLOW_BYTES};
 use super::party::Party;
 use super::plan::{self, Ask, Known};
 use super::render::{self, Reader, Render};
 use super::replies::{Replies, Slot};
 use super::seam::Sink;
-use super::tracks::{Step, Tracks};
+use super::starts::Network;
+use super::tracks::Tracks;
 use crate::wire::error::{BUSY_RETRY_MS, WireError};
-use crate::wire::event::Event;
 use crate::wire::id::Id;
-use crate::wire::methods::Method;
+use crate::wire::methods::{Method, Rate};
 use crate::wire::notifications::{self, Unfollowed, say};
 
 /// What a call of the session may use.
 pub(super) struct Context<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) replies: &'a mut Replies,
+    /// The peer's address, if it is counted by that.
+    pub(super) network: Option<Network>,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) now: Time,
 }
@@ -52,26 +52,26 @@ pub(super) struct Open {
     pub(super) tracks: Tracks,
     /// Queues that are followed, sorted.
     subscribed: Vec<QueueId>,
-    pending: Vec<Pending>,
+    pub(super) pending: Vec<Pending>,
     next_request: u64,
     buckets: Buckets,
     /// Conversations whose log must be read, in turn; `sent` and `behind` are in their tracks.
-    behind: VecDeque<ConversationId>,
+    pub(super) behind: VecDeque<ConversationId>,
     /// Conversations that are to be followed when the peer has read what was sent.
-    follow_later: VecDeque<(ConversationId, u64)>,
+    pub(super) follow_later: VecDeque<(ConversationId, u64)>,
     /// A page of the log, or a conversation to be followed, is on its way.
-    is_going_on: bool,
+    pub(super) is_going_on: bool,
     /// `session.open` is not answered yet: nothing goes on by itself.
-    is_opening: bool,
+    pub(super) is_opening: bool,
 }
 
 /// A request that waits for answers: those to the numbers `first..first + count`.
-struct Pending {
+pub(super) struct Pending {
     first: u64,
     count: u64,
     left: u64,
     slot: Slot,
-    render: Render,
+    pub(super) render: Render,
 }
 
 impl Open {
@@ -136,10 +136,15 @@ impl Open {
         if waits && self.pending.len() >= limits.requests {
             return Err(WireError::busy(BUSY_RETRY_MS));
         }
+        if let (Rate::Start, Party::Customer(_), Some(network)) = (method.rate, &self.party, context.network) {
+            let settings = &context.gateway.settings;
+            let taken = settings.starts.take(network, settings.limits.starts_per_address, context.now);
+            taken.map_err(WireError::rate_limited)?;
+        }
         Ok(ask)
     }
 
-    fn send(&mut self, order: Order, key: Option<String>, slot: Slot, render: Render, context: &mut Context<'_>) {
+    pub(super) fn send(&mut self, order: Order, key: Option<String>, slot: Slot, render: Render, context: &mut Context<'_>) {
         let reply_to = self.reply_to(context);
         let asked = context.gateway.engine.send(Request { who: self.party.who(), key, order, reply_to });
         self.wait(asked.is_ok(), slot, render, context);
@@ -204,7 +209,7 @@ impl Open {
         request
     }
 
-    fn wait(&mut self, is_asked: bool, slot: Slot, render: Render, context: &mut Context<'_>) {
+    pub(super) fn wait(&mut self, is_asked: bool, slot: Slot, render: Render, context: &mut Context<'_>) {
         if is_asked {
             let first = self.made();
             self.pending.push(Pending { first, count: 1, left: 1, slot, render });
@@ -214,7 +219,7 @@ impl Open {
     }
 
     /// The client follows that no longer, even if it is still being answered that it does.
-    fn unfollow(&mut self, what: Address, context: &mut Context<'_>) {
+    pub(super) fn unfollow(&mut self, what: Address, context: &mut Context<'_>) {
         let mut was_followed = false;
         match what {
             Address::Conversation(conversation) => {
@@ -257,8 +262,7 @@ impl Open {
             Delivery::Following { conversation, state, from_seq, .. } => {
                 if let Reply::Conversation(view) = *state {
                     // A client that waits to be led there may have a part of it.
-                    let later = self.follow_later.iter().find(|(later, _)| *later == conversation);
-                    let after = later.map_or(0, |(_, after)| *after).min(view.head);
+                    let after = self.has_until(conversation).unwrap_or(0).min(view.head);
                     self.given(conversation, &view, (after, from_seq.max(after)), context);
                 }
             }
@@ -300,7 +304,9 @@ impl Open {
         let organisation = directory.organisation(self.party.organisation());
         let reader = Reader { audience: self.party.audience(), organisation: organisation.map(|it| &**it), directory };
         let result = match (render, answer) {
-            (Render::CatchUp { conversation }, answer) => return self.read_on(conversation, answer, directory, context),
+            (Render::CatchUp { conversation, heard }, answer) => {
+                return self.read_on((conversation, heard), answer, directory, context);
+            }
             (Render::Deadlines { conversation }, answer) => {
                 if let Ok(Outcome::Reply(Reply::Conversation(view))) = answer
                     && self.tracks.get(conversation).is_some()
@@ -348,44 +354,6 @@ impl Open {
         }
     }
 
-    /// The session follows the conversation from now on. The client has `after`; the engine sends what comes
-    /// after `from_seq`, which may be later. What lies between is read from the log, as far back as is sent at
-    /// all. Returns from where the client is told.
-    pub(super) fn track(&mut self, conversation: ConversationId, (after, from_seq): (u64, u64), head: u64) -> u64 {
-        let from_seq = from_seq.min(head);
-        let earliest = head.saturating_sub(PAGE_EVENTS_MAX as u64);
-        let told_from = after.max(earliest).min(from_seq);
-        if self.tracks.follow(conversation, told_from) && told_from < from_seq {
-            self.heard(conversation, from_seq);
-        }
-        told_from
-    }
-
-    /// Events up to this one must be read from the log.
-    pub(super) fn heard(&mut self, conversation: ConversationId, seq: u64) {
-        if self.tracks.get_mut(conversation).is_some_and(|track| track.fall_behind(seq)) {
-            self.behind.push_back(conversation);
-        }
-    }
-
-    /// The session follows a conversation that the client did not ask for; `(after, from_seq)` as above.
-    fn given(&mut self, conversation: ConversationId, view: &ConversationView, from: (u64, u64), context: &mut Context<'_>) {
-        if let Some(track) = self.tracks.get(conversation) {
-            // Told already. If that left a hole, the log fills it.
-            if from.1.min(view.head) > track.sent {
-                self.heard(conversation, view.head);
-                self.go_on(context);
-            }
-            return;
-        }
-        let from_seq = self.track(conversation, from, view.head);
-        let directory = context.gateway.engine.directory();
-        let reader = Reader { audience: self.party.audience(), organisation: None, directory: &directory };
-        let followed = say("conversation.followed", &reader.conversation(view, Some(from_seq)));
-        context.sink.send(Text::from(followed));
-        self.go_on(context);
-    }
-
     fn noticed(&mut self, notice: &Arc<Shared<Notice>>, context: &mut Context<'_>) -> Then {
         let audience = self.party.audience();
         match &notice.value {
@@ -410,139 +378,10 @@ impl Open {
         Then::GoOn
     }
 
-    /// A followed conversation has a new event, `(seq, prev)`.
-    fn grown(
-        &mut self,
-        conversation: ConversationId,
-        (seq, prev): (u64, u64),
-        notice: &Arc<Shared<Notice>>,
-        context: &mut Context<'_>,
-    ) {
-        let Some(track) = self.tracks.get_mut(conversation) else {
-            return;
-        };
-        match track.hear(seq, prev) {
-            Step::Skip => {}
-            Step::Send if context.sink.outbox_bytes() <= BEHIND_OVER_BYTES => {
-                track.sent = seq;
-                send_encoded(notice, self.party.audience(), context);
-            }
-            Step::Send | Step::FallBehind => {
-                self.heard(conversation, seq);
-                self.go_on(context);
-            }
-        }
-    }
-
-    // ---- reading on from the log
-
-    /// Conversations to be followed when there is room.
-    pub(super) fn follow_later(&mut self, conversations: VecDeque<(ConversationId, u64)>) {
-        self.follow_later = conversations;
-    }
-
-    /// `session.open` is answered.
-    pub(super) fn opened(&mut self) {
-        self.is_opening = false;
-    }
-
-    /// Is there something that waits for room?
-    pub(super) fn has_more(&self) -> bool {
-        let waits = !self.behind.is_empty() || !self.follow_later.is_empty();
-        waits && !self.is_going_on
-    }
-
-    /// The next page of a log, or the next conversation to be followed, if the peer has room.
-    pub(super) fn go_on(&mut self, context: &mut Context<'_>) {
-        if self.is_opening || !self.has_more() {
-            return;
-        }
-        if context.sink.outbox_bytes() > CAUGHT_UP_BELOW_BYTES {
-            return context.sink.tell_when_drained();
-        }
-        while let Some(conversation) = self.behind.front().copied() {
-            let Some(track) = self.tracks.get(conversation).filter(|track| track.behind.is_some()) else {
-                self.behind.pop_front();
-                continue;
-            };
-            let query = Query::History { conversation, forward: true, from: track.sent, limit: CATCH_UP_EVENTS };
-            let reply_to = self.reply_to(context);
-            // A full queue of the engine: the next tick tries again.
-            self.is_going_on = context.gateway.engine.query(self.party.who(), query, reply_to).is_ok();
-            if self.is_going_on {
-                self.wait(true, Slot::SILENT, Render::CatchUp { conversation }, context);
-            }
-            return;
-        }
-        if let Some((conversation, after)) = self.follow_later.pop_front() {
-            if self.tracks.get(conversation).is_some() {
-                return self.go_on(context);
-            }
-            self.is_going_on = true;
-            let what = Address::Conversation(conversation);
-            let reply_to = self.reply_to(context);
-            if context.gateway.engine.follow(self.following(what, after, reply_to, context)).is_ok() {
-                self.wait(true, Slot::SILENT, Render::FollowLater { conversation, after }, context);
-            } else {
-                self.is_going_on = false;
-                self.follow_later.push_front((conversation, after));
-            }
-        }
-    }
-
-    /// A page of a log has come for a client that was behind.
-    fn read_on(&mut self, conversation: ConversationId, answer: Answer, directory: &Directory, context: &mut Context<'_>) {
-        self.is_going_on = false;
-        let audience = self.party.audience();
-        let Some(track) = self.tracks.get_mut(conversation) else {
-            return self.go_on(context);
-        };
-        match answer {
-            Ok(Outcome::History { entries, head }) => {
-                if entries.is_empty() {
-                    // Nothing that this audience may see is left below the head.
-                    track.sent = track.sent.max(head);
-                    track.behind = Some(0);
-                }
-                for entry in &entries {
-                    if context.sink.outbox_bytes() > BEHIND_OVER_BYTES {
-                        // The rest is read again when the peer has room: nothing is kept for it here.
-                        break;
-                    }
-                    if entry.seq <= track.sent {
-                        continue;
-                    }
-                    if let Some(event) = Event::of(conversation, entry, None, audience, directory) {
-                        context.sink.send(Text::from(notifications::event(&event)));
-                    }
-                    track.sent = entry.seq;
-                }
-                if track.caught_up(head) {
-                    self.ask_deadlines(conversation, context);
-                }
-                self.go_on(context);
-            }
-            Err(Refusal::Busy { .. } | Refusal::Unavailable { .. } | Refusal::RateLimited { .. }) => {} // The next tick tries again.
-            Ok(_) | Err(_) => {
-                // It may not be seen any more; without it there is no keeping the promise.
-                self.unfollow(Address::Conversation(conversation), context);
-                let unfollowed = say("conversation.unfollowed", &Unfollowed { conversation: Id(conversation) });
-                context.sink.send(Text::from(unfollowed));
-                self.go_on(context);
-            }
-        }
-    }
-
-    /// Events of the log carry no deadlines: a client that was behind is told how they stand now.
-    fn ask_deadlines(&mut self, conversation: ConversationId, context: &mut Context<'_>) {
-        let order = Order::Conversation(conversation, Box::new(Command::Describe));
-        self.send(order, None, Slot::SILENT, Render::Deadlines { conversation }, context);
-    }
-
     // ---- the end
 
     /// Does the credential still stand, with the rights that the session was opened with?
-    fn still_stands(&self, context: &Context<'_>) -> bool {
+    pub(super) fn still_stands(&self, context: &Context<'_>) -> bool {
         let Party::Agent(party) = &self.party else {
             return true;
         };
@@ -594,7 +433,7 @@ pub(super) enum Then {
     Expire,
 }
 
-fn send_encoded(notice: &Shared<Notice>, audience: Audience, context: &mut Context<'_>) {
+pub(super) fn send_encoded(notice: &Shared<Notice>, audience: Audience, context: &mut Context<'_>) {
     let directory = context.gateway.engine.directory();
     let text = notifications::encoded(notice, audience, &directory);
     if !text.is_empty() {

@@ -41,8 +41,8 @@ pub(super) enum Render {
     FollowLater { conversation: ConversationId, after: u64 },
     /// A part of a log.
     History { conversation: ConversationId, forward: bool },
-    /// A part of a log for a client that was behind.
-    CatchUp { conversation: ConversationId },
+    /// A part of a log for a client that was behind, and the last event it had heard of when that was asked.
+    CatchUp { conversation: ConversationId, heard: Option<u64> },
     /// The deadlines of a conversation whose client has caught up: events from the log carry none.
     Deadlines { conversation: ConversationId },
     /// A page of a list.

@@ -1,8 +1,9 @@
 //! Owns the way of answers to the client: alone, or gathered into the one text of a batch.
 
+use jono_domain::reply::Refusal;
 use jono_socket::Text;
 
-use super::limits::{ANSWERS_WAITING_BYTES, BATCH_ANSWER_BYTES, LARGE_ANSWER_BYTES};
+use super::limits::{ANSWERS_WAITING_BYTES, BATCH_ANSWER_BYTES, BATCH_LARGE_ANSWER_BYTES, LARGE_ANSWER_BYTES};
 use super::seam::Sink;
 use crate::wire::envelope::{self, RequestId};
 use crate::wire::error::{BUSY_RETRY_MS, WireError};
@@ -93,8 +94,14 @@ impl Replies {
         let gathered: usize = self.batches.iter().map(|batch| batch.answers.len()).sum();
         let batch = &mut self.batches[at];
         if let Some((id, text)) = answer {
-            let fits = text.len() < LARGE_ANSWER_BYTES || gathered + text.len() <= BATCH_ANSWER_BYTES;
-            let text = if fits { text } else { envelope::error(id, &WireError::too_large(BATCH_ANSWER_BYTES as u64)) };
+            let is_large = text.len() >= LARGE_ANSWER_BYTES;
+            let max = if is_large { BATCH_LARGE_ANSWER_BYTES } else { BATCH_ANSWER_BYTES };
+            let text = if gathered + text.len() <= max {
+                text
+            } else {
+                let shorter = envelope::error(id, &over(is_large));
+                if shorter.len() < text.len() { shorter } else { text }
+            };
             batch.answers.push(if batch.answers.is_empty() { '[' } else { ',' });
             batch.answers.push_str(&text);
         }
@@ -113,6 +120,17 @@ impl Replies {
         for batch in std::mem::take(&mut self.batches) {
             send_batch(batch, sink);
         }
+    }
+}
+
+/// Instead of an answer that a batch has no room for. A small one may be that of something that was done:
+/// the client asks again with the same key.
+fn over(is_large: bool) -> WireError {
+    if is_large {
+        WireError::too_large(BATCH_LARGE_ANSWER_BYTES as u64)
+    } else {
+        let refusal = Refusal::Unavailable { retry_after_ms: BUSY_RETRY_MS };
+        WireError::of(&refusal, |_| serde_json::Value::Null)
     }
 }
 

@@ -93,6 +93,15 @@ impl Track {
         was_live
     }
 
+    /// The log has nothing for this client between `sent` and its head, asked when `heard` was the last heard
+    /// of: what was heard of by then is not for it. What was heard since is still to be read.
+    pub(super) fn found_nothing(&mut self, head: u64, heard: Option<u64>) {
+        self.sent = self.sent.max(head);
+        if self.behind == heard {
+            self.behind = Some(0);
+        }
+    }
+
     /// A page of the log was sent up to `sent`, and the log's head is `head`. Live again?
     pub(super) fn caught_up(&mut self, head: u64) -> bool {
         let is_complete = self.sent >= head.max(self.behind.unwrap_or(0));

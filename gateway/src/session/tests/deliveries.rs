@@ -63,6 +63,30 @@ fn a_hole_is_filled_from_the_log_in_order() {
 }
 
 #[test]
+fn an_event_that_comes_while_an_empty_page_is_read_is_read_next() {
+    let world = World::new();
+    let mut peer = world.customer(&[4]);
+    (1..=10).for_each(|seq| peer.notice(grown(4, message(seq, "x"))));
+    peer.sent();
+    peer.notice(grown(4, message(13, "x")));
+    let number = peer.asked_one().number();
+    peer.notice(grown(4, message(14, "x")));
+    let empty = |head| Ok(Outcome::History { entries: Vec::new(), head });
+    peer.answer(number, empty(13));
+    let asked = peer.asked_one();
+    let Asked::Query(Query::History { from: 13, .. }, number) = asked else { panic!("{asked:?}") };
+    peer.answer(number, history(14..=14, 14));
+    assert_eq!(peer.events(), [14]);
+    assert!(matches!(peer.asked_one(), Asked::Send(_)), "it has caught up: how do the deadlines stand?");
+    // What is heard of and never found is not looked for again and again.
+    peer.notice(grown(4, message(17, "x")));
+    let number = peer.asked_one().number();
+    peer.answer(number, empty(14));
+    assert!(matches!(peer.asked_one(), Asked::Send(_)));
+    assert!(!peer.life.has_more());
+}
+
+#[test]
 fn a_slow_reader_is_told_later_from_the_log_and_misses_nothing() {
     let world = World::new();
     let mut peer = world.agent("Ann", &[4]);
@@ -200,9 +224,7 @@ fn a_session_whose_rights_have_changed_is_closed() {
     for (at, (change, stays)) in changes.into_iter().enumerate() {
         let world = World::new();
         let mut peer = world.agent("Ann", &[4]);
-        let mut settings = (**world.engine.directory.lock().unwrap().organisation(organisation()).unwrap()).clone();
-        change(&mut settings);
-        *world.engine.directory.lock().unwrap() = Arc::new(Directory::default().with(&settings));
+        world.change(change);
         peer.notice(Notice::OrganisationChanged);
         if stays {
             assert_eq!(peer.sent_one()["method"], "organisation.changed", "{at}");

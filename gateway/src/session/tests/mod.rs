@@ -23,10 +23,12 @@ use super::gateway::{Gateway, Origin, SessionSettings, Told};
 use super::life::Life;
 use super::limits::SessionLimits;
 use super::seam::{Backend, Sink};
+use super::starts::Network;
 use crate::auth::Auth;
 
 mod deliveries;
 mod hostile;
+mod meanwhile;
 mod opening;
 mod requests;
 mod whole;
@@ -268,10 +270,19 @@ impl World {
             let told = Arc::clone(&told);
             move |batch: Vec<(u64, Told)>| told.lock().unwrap().extend(batch)
         };
-        let settings = SessionSettings { limits, desk_origins: vec!["https://desk.example".into()] };
+        let settings =
+            SessionSettings { limits, desk_origins: vec!["https://desk.example".into()], ..SessionSettings::default() };
         let auth = Arc::new(Auth::new([7; 32]));
         let gateway = Gateway::new(Box::new(Handle(Arc::clone(&engine))), auth, settings, 3, Box::new(tell));
         Self { engine, gateway, told, tokens }
+    }
+
+    /// The organisation's settings are changed.
+    fn change(&self, change: impl Fn(&mut Organisation)) {
+        let mut directory = self.engine.directory.lock().unwrap();
+        let mut settings = (**directory.organisation(organisation()).unwrap()).clone();
+        change(&mut settings);
+        *directory = Arc::new(Directory::default().with(&settings));
     }
 
     fn peer(&self) -> Peer {
@@ -279,9 +290,13 @@ impl World {
     }
 
     fn peer_from(&self, origin: Option<&str>) -> Peer {
+        self.peer_of(None, origin)
+    }
+
+    fn peer_of(&self, network: Option<Network>, origin: Option<&str>) -> Peer {
         let origin = origin.map(|origin| Box::new(Origin::new(origin, Some("own.example"))));
         let mut peer = Peer {
-            life: Life::new(Arc::clone(&self.gateway), origin),
+            life: Life::new(Arc::clone(&self.gateway), network, origin),
             sink: FakeSink::default(),
             engine: Arc::clone(&self.engine),
             now: NOW,
@@ -384,11 +399,15 @@ impl Peer {
     }
 
     /// Answers as an engine would in which the account has these conversations, each with ten events,
-    /// and the refused ones are not there.
+    /// and the refused ones are not there. What is no part of opening stays asked.
     fn answer_opening(&mut self, own: &[u128], refused: &[u128]) {
+        let mut others = Vec::new();
         loop {
-            let asked = self.asked();
+            let (other, asked): (Vec<_>, Vec<_>) =
+                self.asked().into_iter().partition(|it| matches!(it, Asked::Unfollow(_) | Asked::Query(..)));
+            others.extend(other);
             if asked.is_empty() {
+                self.engine.asked.lock().unwrap().extend(others);
                 return;
             }
             for it in asked {
@@ -426,6 +445,12 @@ impl Peer {
             }
         }
     }
+}
+
+/// The engine leads the session to a conversation.
+fn led(of: u128, view: ConversationView, from_seq: u64) -> Delivery {
+    let state = Box::new(Reply::Conversation(Box::new(view)));
+    Delivery::Following { conversation: conversation(of), state, audience: Audience::Agent, from_seq }
 }
 
 fn following(state: Reply, from_seq: u64) -> Answer {
@@ -489,5 +514,5 @@ fn an_idle_session_is_small() {
     let size = size_of::<super::WireSession>();
     let open = size_of::<super::open::Open>();
     println!("a session: {size} bytes in the socket's actor, {open} behind it when open");
-    assert!(size <= 80 && open <= 320, "{size} {open}");
+    assert!(size <= 88 && open <= 320, "{size} {open}");
 }

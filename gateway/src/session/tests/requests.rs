@@ -1,6 +1,7 @@
 //! Dispatch, limits and batches.
 
 use super::*;
+use crate::session::replies::{Replies, Slot};
 use crate::wire::methods::{METHODS, Method, Roles};
 
 /// Parameters that fit every method.
@@ -266,6 +267,61 @@ fn starting_is_limited_by_the_minute() {
     peer.now = peer.now + 6_000;
     peer.ask("conversation.start", json!({ "queue": queue(1).to_string() }));
     assert!(peer.sent().is_empty());
+}
+
+#[test]
+fn answers_of_batches_wait_in_bounded_memory() {
+    // Bytes of each answer, batches, answers that find room.
+    for (bytes, batches, expected) in [(7_000, 1, 27), (7_000, 8, 27), (60_000, 2, 2), (400, 8, 31 * 8)] {
+        let (mut replies, mut sink) = (Replies::default(), FakeSink::default());
+        let numbers: Vec<_> = (0..batches).map(|_| replies.begin(32)).collect();
+        let answer = || Ok(format!("\"{}\"", "x".repeat(bytes)));
+        for number in &numbers {
+            (0..31).for_each(|_| replies.say(Slot::malformed(None, Some(*number)), answer(), &mut sink));
+        }
+        assert!(sink.sent.is_empty());
+        replies.finish(&mut sink);
+        let answers: Vec<_> = sink.sent.iter().flat_map(|batch| batch.as_array().unwrap()).collect();
+        assert_eq!(answers.len(), 31 * batches, "all are answered");
+        let full: Vec<_> = answers.iter().filter(|it| it.get("result").is_some()).collect();
+        assert_eq!(full.len(), expected, "{bytes} {batches}");
+        assert!(full.iter().map(|it| it.to_string().len()).sum::<usize>() <= 192 * 1024);
+        let reason = if bytes < 8_192 { "unavailable" } else { "too_large" };
+        for refused in answers.iter().filter(|it| it.get("result").is_none()) {
+            assert_eq!(refused["error"]["data"]["reason"], reason);
+            assert!(refused.to_string().len() < 160, "{refused}");
+        }
+    }
+}
+
+#[test]
+fn starting_is_limited_by_address_however_many_sessions_there_are() {
+    let world = World::new();
+    let network = |text: &str| Network::of(text.parse().unwrap(), true);
+    let start = json!({ "queue": queue(1).to_string() });
+    let starts = |from: Option<Network>, now: Time| {
+        let mut peer = world.peer_of(from, None);
+        peer.now = now;
+        peer.ask("session.open", json!({ "role": "customer", "site": "demo" }));
+        peer.answer_opening(&[], &[]);
+        peer.sent();
+        peer.ask("conversation.start", json!({ "queue": "nothing" }));
+        assert_eq!(peer.code(), -32_602, "what is not asked of the engine does not count");
+        peer.ask("conversation.start", start.clone());
+        let refused = peer.sent().pop().map(|it| it["error"]["data"].clone());
+        assert_eq!(refused.is_none(), peer.asked().iter().any(|it| matches!(it, Asked::Send(_))));
+        refused
+    };
+    let here = network("192.0.2.1");
+    for _ in 0..30 {
+        assert_eq!(starts(here, NOW), None);
+    }
+    assert_eq!(starts(here, NOW), Some(json!({ "reason": "rate_limited", "retry_after_ms": 1_000 })));
+    assert_eq!(starts(network("192.0.2.2"), NOW), None, "others are not disturbed");
+    assert_eq!(starts(here, NOW + 1_000), None);
+    for _ in 0..40 {
+        assert_eq!(starts(network("127.0.0.1"), NOW), None, "this machine may be a proxy");
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Real {
 
     fn connect(&mut self, number: u64) {
         let mut wire = Wire { number, ..Wire::default() };
-        let mut life = Life::new(Arc::clone(&self.gateway), None);
+        let mut life = Life::new(Arc::clone(&self.gateway), None, None);
         life.opened(&mut wire);
         self.peers.insert(number, (life, wire));
     }
