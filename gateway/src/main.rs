@@ -29,6 +29,8 @@ struct Line {
 #[derive(Subcommand)]
 enum Command {
     /// Serves.
+    ///
+    /// Each over the one before: the defaults, the file of `--config`, the variables `JONO_...`, the flags.
     Serve(Serve),
     /// Prints the effective configuration and where each value came from, or everything that is wrong.
     CheckConfig(File),
@@ -41,29 +43,28 @@ enum Command {
 
 #[derive(Args, Default)]
 struct File {
-    /// A TOML file; docs/configuration.md lists the keys.
+    /// A TOML file; docs/configuration.md lists the keys and their variables.
     #[arg(long, value_name = "FILE", env = "JONO_CONFIG")]
     config: Option<PathBuf>,
 }
 
-/// Flags go over the environment (JONO_DATA, JONO_LISTEN, ...), which goes over the file.
 #[derive(Args, Default)]
 struct Serve {
     #[command(flatten)]
     file: File,
-    /// The directory of the records; made at the first start [default: ./jono-data].
+    /// The directory of the records; made at the first start [variable: JONO_DATA] [default: ./jono-data].
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Where to listen, IP:PORT; may be given several times [default: 127.0.0.1:8080].
+    /// Where to listen, IP:PORT; may be given several times, in the variable separated by commas [variable: JONO_LISTEN] [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// What an acknowledgement survives: memory, second or disk [default: disk].
+    /// What an acknowledgement survives: memory, second or disk [variable: JONO_DURABILITY] [default: disk].
     #[arg(long, value_name = "LEVEL")]
     durability: Option<String>,
-    /// What this process does; in this version always `all`.
+    /// What this process does; in this version always `all` [variable: JONO_ROLE] [default: all].
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// Creates a demo organisation with public credentials; on loopback addresses only.
+    /// Creates a demo organisation with public credentials; on loopback addresses only [variable: JONO_DEMO=true].
     #[arg(long)]
     demo: bool,
 }

@@ -99,10 +99,17 @@ impl Process {
             )));
         }
         let auth = Arc::new(Auth::new(engine.secret()).with_root_key(Some(&root_key.key)));
-        let state = State::new(engine.clone(), Arc::clone(&auth), config.limits.loopback_exempt);
+        let state = State::new(engine.clone(), Arc::clone(&auth), config.limits.loopback_exempt)
+            .with_body_within(Duration::from_millis(config.limits.handshake_ms));
+        let state = Arc::new(state);
+        let sessions = SessionSettings {
+            limits: config.session_limits.clone(),
+            desk_origins: config.desk_origins.clone(),
+            ..SessionSettings::default()
+        };
         let servers = listeners
             .into_iter()
-            .map(|listener| serve(config, listener, &engine, &auth, &state))
+            .map(|listener| serve(config, listener, &engine, &auth, &state, sessions.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         state.count_sockets(servers.iter().map(|server| Arc::clone(server.sockets.stats())).collect());
         state.set_ready(true);
@@ -217,6 +224,7 @@ fn serve(
     engine: &Engine,
     auth: &Arc<Auth>,
     state: &Arc<State>,
+    settings: SessionSettings,
 ) -> Result<Server, Failure> {
     let serve = ServeConfig {
         workers: config.workers,
@@ -227,9 +235,8 @@ fn serve(
     let shared = Arc::clone(state);
     let app = move || {
         let state = Arc::clone(&shared);
-        App::new().configure(move |app| http::configure(&state, app))
+        App::new().wrap_fn(http::without_body).configure(move |app| http::configure(&state, app))
     };
-    let settings = SessionSettings { limits: config.session_limits.clone(), desk_origins: config.desk_origins.clone() };
     let mut attached = None;
     let sockets = jono_socket::serve(serve, app, |switchboard| {
         let gateway = Gateway::attach(engine.clone(), Arc::clone(auth), settings, switchboard);

@@ -44,6 +44,32 @@ fn check_config_prints_what_results() {
 }
 
 #[test]
+fn check_config_names_the_directory_that_serve_would_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = |variable: (&str, &str)| {
+        let output = jono(dir.path()).arg("check-config").env(variable.0, variable.1).output().unwrap();
+        text(&output).lines().next().unwrap().to_owned()
+    };
+    let here = dir.path().canonicalize().unwrap();
+    let default = records(("JONO_WORKERS", "1"));
+    assert!(default.starts_with("# `jono serve` keeps its records in /") && default.ends_with("/jono-data"), "{default}");
+    assert!(default.contains(here.file_name().unwrap().to_str().unwrap()), "{default}");
+    assert!(records(("JONO_DATA", "/records")).ends_with(" in /records"));
+    assert!(records(("JONO_DURABILITY", "memory")).contains("in memory only"));
+}
+
+#[test]
+fn the_help_of_serve_names_every_variable_and_what_goes_over_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = text(&run(dir.path(), &["serve", "--help"]));
+    for (flag, _) in jono_gateway::config::flags() {
+        let variable = format!("JONO_{}", flag.trim_start_matches('-').to_uppercase());
+        assert!(help.contains(flag) && help.contains(&variable), "{flag}: {help}");
+    }
+    assert!(help.contains("JONO_CONFIG") && help.contains("Each over the one before"), "{help}");
+}
+
+#[test]
 fn check_config_says_all_that_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("jono.toml"), "[store]\ndurabilty = 'disk'\n[log]\nformat = 'xml'\n").unwrap();

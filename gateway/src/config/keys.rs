@@ -218,6 +218,22 @@ fn session_keys() -> Vec<Key> {
     let mut keys = session_rate_keys();
     keys.extend([
         number(
+            "sessions.starts_per_address_per_minute",
+            (1, COUNT_MAX),
+            limits.starts_per_address.per_minute.into(),
+            "per min",
+            "Conversations begun by customers of one address (IPv6: of one /64), in all their sessions together; one over it is \
+             refused with `rate_limited`. A reverse proxy on another machine is one address for everybody. \
+             `sockets.loopback_exempt` counts here, too.",
+        ),
+        number(
+            "sessions.starts_per_address_burst",
+            (1, COUNT_MAX),
+            limits.starts_per_address.burst.into(),
+            "",
+            "How many of them may come at once.",
+        ),
+        number(
             "sessions.sessions_per_customer",
             range,
             limits.sessions_per_customer as u64,
@@ -245,6 +261,11 @@ fn session_keys() -> Vec<Key> {
 /// The limits of sessions as they are set.
 pub(super) fn session_limits(settings: &Settings) -> SessionLimits {
     let mut limits = SessionLimits {
+        starts_per_address: Allowance {
+            per_minute: settings.number("sessions.starts_per_address_per_minute") as u32,
+            burst: settings.number("sessions.starts_per_address_burst") as u32,
+        },
+        loopback_exempt: settings.flag("sockets.loopback_exempt"),
         sessions_per_customer: settings.number("sessions.sessions_per_customer") as usize,
         sessions_per_agent: settings.number("sessions.sessions_per_agent") as usize,
         requests: settings.number("sessions.requests") as usize,
@@ -301,7 +322,7 @@ socket_keys! {
     heartbeat_ms: u64, 100, DAY_MS, "ms", "A peer silent for so long has been sent a ping.";
     silent_ms: u64, 200, DAY_MS, "ms", "A peer silent for so long has been cut off; at least 64 ms over `heartbeat_ms`.";
     open_within_ms: u64, 100, DAY_MS, "ms", "Time for `session.open` to succeed; then 4000.";
-    handshake_ms: u64, 100, DAY_MS, "ms", "Time for the head of a request to arrive.";
+    handshake_ms: u64, 100, DAY_MS, "ms", "Time for the head of a request to arrive, and then for its body.";
     closing_ms: u64, 0, DAY_MS, "ms", "Time from the decision to close until the connection is reset.";
     keep_alive_ms: u64, 0, DAY_MS, "ms", "Idle time of a plain HTTP connection between requests.";
     send_buffer_bytes: usize, 4096, 1 << 30, "bytes", "`SO_SNDBUF` of every connection; the kernel doubles it.";

@@ -20,6 +20,7 @@ mod sources;
 pub(crate) use document::check_document;
 pub use document::document;
 pub use logging::start as start_logging;
+pub(crate) use sources::is_origin;
 pub use sources::{Flag, Problem, Problems};
 
 use crate::session::SessionLimits;
@@ -114,10 +115,16 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
     }
 
-    /// What is set, as a file that sets the same, each line with where it came from. Secrets are masked.
+    /// What is set, as a file that sets the same, each line with where it came from, and where the records
+    /// will be. Secrets are masked.
     #[must_use]
     pub fn effective(&self) -> String {
-        self.settings.to_string()
+        let records = match &self.data {
+            None => "in memory only; they end with the process".to_owned(),
+            // Without a working directory nothing relative can be made absolute: then as it was given.
+            Some(dir) => format!("in {}", std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display()),
+        };
+        format!("# `jono serve` keeps its records {records}\n{}", self.settings)
     }
 
     fn judge(settings: Settings, problems: &mut Vec<Problem>) -> Self {

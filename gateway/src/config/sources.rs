@@ -322,7 +322,7 @@ fn judge(key: &Key, value: Value) -> Result<Value, String> {
             }
         }
         (Kind::Origins, Value::List(list)) => {
-            if let Some(bad) = list.iter().find(|text| !is_origin(text)) {
+            if let Some(bad) = list.iter().find(|text| *text != "*" && !is_origin(text)) {
                 return Err(format!(
                     "`{path}` is `{bad}`, but must be scheme://host[:port] without a path, such as https://desk.example"
                 ));
@@ -334,10 +334,7 @@ fn judge(key: &Key, value: Value) -> Result<Value, String> {
 }
 
 /// As browsers send it: no path, no trailing slash, lower case.
-fn is_origin(text: &str) -> bool {
-    if text == "*" {
-        return true;
-    }
+pub(crate) fn is_origin(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|host| {
         !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"/?#@\\*,".contains(&b))

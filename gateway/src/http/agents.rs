@@ -1,10 +1,13 @@
 //! Agents and their credentials.
 
+use jono_domain::account::{Role, Who};
 use jono_domain::id::{AgentId, TokenId};
-use jono_domain::organisation::{Account, Change, Token};
+use jono_domain::organisation::{Account, Change, Organisation, Token};
+use jono_domain::reply::Refusal;
+use jono_domain::time::Time;
 
 use super::call::{Call, hex};
-use super::forms::{AgentForm, AgentShown, NewPassword, NewToken, Page, TokenMade, TokenShown};
+use super::forms::{AgentForm, AgentPut, AgentShown, NewPassword, NewToken, Page, TokenMade, TokenShown};
 use super::problem::Problem;
 use crate::auth::{Auth, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, PasswordRefused, now};
 
@@ -15,7 +18,7 @@ pub(super) async fn list(call: Call) -> Result<Page<AgentShown>, Problem> {
 }
 
 pub(super) async fn create(call: Call, form: AgentForm) -> Result<AgentShown, Problem> {
-    store(&call, AgentId::from_bits(call.fresh_bits()), form).await
+    store(&call, AgentId::from_bits(call.fresh_bits()), form.into()).await
 }
 
 pub(super) async fn get(call: Call) -> Result<AgentShown, Problem> {
@@ -23,15 +26,25 @@ pub(super) async fn get(call: Call) -> Result<AgentShown, Problem> {
     Ok(AgentShown::new(id, account(&call, id)?))
 }
 
-pub(super) async fn put(call: Call, form: AgentForm) -> Result<AgentShown, Problem> {
+pub(super) async fn put(call: Call, form: AgentPut) -> Result<AgentShown, Problem> {
     let id = call.id("agent")?;
-    store(&call, id, form).await
+    let organisation = call.organisation_now()?;
+    // Ids come from `create` alone: one that was removed, here or elsewhere, is never made again by its name.
+    let account = form.over(organisation.accounts.get(&id).ok_or_else(Problem::not_found)?);
+    if !is_operator(&account) && is_last_operator(&organisation, id) {
+        return Err(last_operator());
+    }
+    store(&call, id, account).await
 }
 
 pub(super) async fn delete(call: Call) -> Result<(), Problem> {
     let agent = call.id("agent")?;
     if !call.has_key() {
         account(&call, agent)?;
+    }
+    // The root key can make another one.
+    if call.who != Some(Who::Root) && is_last_operator(call.organisation(), agent) {
+        return Err(last_operator());
     }
     call.change(Change::PutAgent { agent, account: None }).await
 }
@@ -40,12 +53,23 @@ pub(super) async fn create_token(call: Call, form: NewToken) -> Result<TokenMade
     let agent = call.id("agent")?;
     account(&call, agent)?;
     let token_id = TokenId::from_bits(call.fresh_bits());
-    let secret = format!("{SECRET_PREFIX}{}", hex(&call.fresh("agent token")));
-    let token = Token { hash: Auth::agent_token_hash(&secret), label: form.label, created_at: now() };
-    call.change(Change::PutToken { agent, token_id, token: Some(token.clone()) }).await?;
+    // Of a request with a key, the secret comes from the key and the moment at which the token was made: a
+    // repetition finds it while the token is stored, and no request makes it again once the token is gone.
+    let at = now();
+    let mut secret = secret(&call, at);
+    let token = Token { hash: Auth::agent_token_hash(&secret), label: form.label, created_at: at };
+    call.change(Change::PutToken { agent, token_id, token: Some(token) }).await?;
     let after = call.organisation_now()?;
     let stored = after.accounts.get(&agent).and_then(|account| account.tokens.get(&token_id));
-    Ok(TokenMade { token: TokenShown::new(token_id, stored.unwrap_or(&token)), secret })
+    let gone = || Refusal::conflict("the token that this `Idempotency-Key` made is not stored any more: use another key");
+    let stored = stored.ok_or_else(gone)?;
+    if stored.hash != Auth::agent_token_hash(&secret) {
+        secret = self::secret(&call, stored.created_at);
+    }
+    if stored.hash != Auth::agent_token_hash(&secret) {
+        return Err(gone().into());
+    }
+    Ok(TokenMade { token: TokenShown::new(token_id, stored), secret })
 }
 
 pub(super) async fn delete_token(call: Call) -> Result<(), Problem> {
@@ -77,16 +101,30 @@ pub(super) async fn delete_password(call: Call) -> Result<(), Problem> {
 /// What agent tokens begin with.
 const SECRET_PREFIX: &str = "jat_";
 
+fn secret(call: &Call, made_at: Time) -> String {
+    format!("{SECRET_PREFIX}{}", hex(&call.fresh(&format!("agent token made at {}", made_at.0))))
+}
+
+fn is_operator(account: &Account) -> bool {
+    account.role == Role::Operator && !account.disabled
+}
+
+/// Would nobody be left who administers the organisation?
+fn is_last_operator(organisation: &Organisation, agent: AgentId) -> bool {
+    let mut operators = organisation.accounts.iter().filter(|(_, account)| is_operator(account));
+    operators.next().is_some_and(|(id, _)| *id == agent) && operators.next().is_none()
+}
+
+fn last_operator() -> Problem {
+    Refusal::conflict("this is the organisation's last enabled operator: make another one first").into()
+}
+
 /// Disabled ones too.
 fn account(call: &Call, agent: AgentId) -> Result<&Account, Problem> {
     call.organisation().accounts.get(&agent).ok_or_else(Problem::not_found)
 }
 
-async fn store(call: &Call, agent: AgentId, form: AgentForm) -> Result<AgentShown, Problem> {
-    if call.state.admin.directory().of_agent(agent).is_some_and(|owner| owner.id != call.organisation().id) {
-        return Err(Problem::not_found());
-    }
-    let account = Account::from(form);
+async fn store(call: &Call, agent: AgentId, account: Account) -> Result<AgentShown, Problem> {
     call.change(Change::PutAgent { agent, account: Some(Box::new(account.clone())) }).await?;
     Ok(AgentShown::new(agent, call.organisation_now()?.accounts.get(&agent).unwrap_or(&account)))
 }

@@ -56,13 +56,24 @@ impl Call {
     /// repetition makes the same id and tells the same secret.
     pub(super) fn fresh(&self, purpose: &str) -> [u8; 32] {
         match &self.key {
-            Some(key) => self.state.auth.derive(purpose, &format!("{:?} {} {key}", self.who, self.place)),
+            Some(key) => self.state.auth.derive(purpose, &format!("{} {} {key}", self.author(), self.place)),
             None => {
                 let mut bytes = [0; 32];
                 bytes[..16].copy_from_slice(&random_bits().to_be_bytes());
                 bytes[16..].copy_from_slice(&random_bits().to_be_bytes());
                 bytes
             }
+        }
+    }
+
+    /// Who calls, as a text that is always the same.
+    fn author(&self) -> String {
+        match self.who {
+            None => "nobody".into(),
+            Some(Who::Root) => "root".into(),
+            Some(Who::Engine) => "engine".into(),
+            Some(Who::Agent(organisation, agent)) => format!("{organisation}/{agent}"),
+            Some(Who::Customer(organisation, customer)) => format!("{organisation}/{customer}"),
         }
     }
 
@@ -79,9 +90,17 @@ impl Call {
 
     /// Asks the engine in the caller's name.
     pub(super) async fn ask(&self, order: Order) -> Result<Reply, Problem> {
-        let who = self.who.ok_or_else(Problem::forbidden)?;
         // The engine's keys are one space per author and entity; the route belongs to the request.
-        let key = self.key.as_ref().map(|_| hex(&self.fresh("request")));
+        self.ask_under(self.key.as_ref().map(|_| hex(&self.fresh("request"))), order).await
+    }
+
+    /// Asks without changing anything: the request's key is for what it changes.
+    pub(super) async fn look(&self, order: Order) -> Result<Reply, Problem> {
+        self.ask_under(None, order).await
+    }
+
+    async fn ask_under(&self, key: Option<String>, order: Order) -> Result<Reply, Problem> {
+        let who = self.who.ok_or_else(Problem::forbidden)?;
         match self.state.admin.ask(who, key, order).await? {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::Following { .. } | Outcome::History { .. } | Outcome::Rows { .. } | Outcome::Found { .. } => Ok(Reply::Done),

@@ -6,18 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{self, Bytes, ServiceConfig};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::web::{self, Bytes, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use jono_domain::account::{Role, Who};
 use jono_domain::limits::KEY_CHARS_MAX;
 
+use super::body::{read, unread};
 use super::call::Call;
 use super::problem::Problem;
-use super::route::{JSON, Right, Route};
+use super::route::{Right, Route};
 use super::state::State;
 
 /// Puts the rows into an `App`, one resource for each path.
@@ -27,35 +28,62 @@ pub(super) fn install(state: &Arc<State>, routes: Vec<Route>, config: &mut Servi
         paths.entry(route.path).or_default().push(Rc::new(route));
     }
     for (path, routes) in paths {
-        let allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
-        let allowed = allowed.join(", ");
+        let mut allowed = Vec::new();
         let mut resource = web::resource(path);
         for route in routes {
-            let (state, method) = (Arc::clone(state), route.method.clone());
-            let handler = move |request: HttpRequest, path: PathWords, body: Result<Bytes, Error>| {
-                let (state, route) = (Arc::clone(&state), Rc::clone(&route));
-                // The names are the table's; the values come decoded, which `match_info` has them not.
-                let names = request.match_info().iter().map(|(name, _)| name.to_owned());
-                let path = names.zip(path.into_inner()).collect();
-                async move { guarded(respond(state, &route, &request, path, body).await) }
-            };
-            resource = resource.route(web::method(method).to(handler));
-        }
-        config.service(resource.default_service(web::to(move || {
-            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_supported", "this path does not know the method");
-            let mut response = problem.response();
-            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
-                response.headers_mut().insert(ALLOW, allowed);
+            for method in methods(&route) {
+                allowed.push(method.to_string());
+                let (state, route) = (Arc::clone(state), Rc::clone(&route));
+                let handler = move |request: HttpRequest, path: PathWords, body: Payload| {
+                    let (state, route) = (Arc::clone(&state), Rc::clone(&route));
+                    // The names are the table's; the values come decoded, which `match_info` has them not.
+                    let names = request.match_info().iter().map(|(name, _)| name.to_owned());
+                    let path = names.zip(path.into_inner()).collect();
+                    async move { guarded(respond(&state, &route, &request, path, body).await) }
+                };
+                resource = resource.route(web::method(method).to(handler));
             }
-            async move { guarded(response) }
-        })));
+        }
+        config.service(resource.default_service(not_allowed(allowed.join(", "))));
     }
+    // Upgrades never come here: the socket layer has them.
+    let upgrade_needed = web::get().to(|request: HttpRequest, body: Payload| async move {
+        let message = "this is the address of WebSockets: ask with `Upgrade: websocket`";
+        let mut response = Problem::new(StatusCode::UPGRADE_REQUIRED, "not_supported", message).response();
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        guarded(unread(&request, body, response))
+    });
+    config.service(web::resource(SOCKETS).route(upgrade_needed).default_service(not_allowed("GET".into())));
     let unknown = Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path");
-    let unknown = web::to(move || {
-        let response = unknown.response();
+    let unknown = web::to(move |request: HttpRequest, body: Payload| {
+        let response = unread(&request, body, unknown.response());
         async move { guarded(response) }
     });
     config.default_service(unknown);
+}
+
+/// Where the socket layer upgrades.
+const SOCKETS: &str = "/v1/ws";
+
+/// What a row is called with: what everybody may look at is asked for by `HEAD` as well, as probes do.
+fn methods(route: &Route) -> Vec<Method> {
+    let mut methods = vec![route.method.clone()];
+    if route.method == Method::GET && route.right == Right::Public {
+        methods.push(Method::HEAD);
+    }
+    methods
+}
+
+fn not_allowed(allowed: String) -> actix_web::Route {
+    web::to(move |request: HttpRequest, body: Payload| {
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_supported", "this path does not know the method");
+        let mut response = problem.response();
+        if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+            response.headers_mut().insert(ALLOW, allowed);
+        }
+        let response = unread(&request, body, response);
+        async move { guarded(response) }
+    })
 }
 
 /// Nothing here is a page that may load, run or be framed; nothing may be kept by caches.
@@ -79,19 +107,33 @@ fn guarded(mut response: HttpResponse) -> HttpResponse {
 type PathWords = web::Path<Vec<String>>;
 
 async fn respond(
-    state: Arc<State>,
+    state: &Arc<State>,
     route: &Route,
     request: &HttpRequest,
     path: BTreeMap<String, String>,
-    body: Result<Bytes, Error>,
+    mut body: Payload,
 ) -> HttpResponse {
-    let called = call(state, route, request, path);
-    let who = called.as_ref().ok().and_then(|call| call.who);
-    let outcome = match called {
-        Ok(call) => match read(route, request, body) {
-            Ok(body) => route.handle(call, body).await,
-            Err(problem) => Err(problem),
-        },
+    let mut is_read = false;
+    let mut who = None;
+    let outcome = match call(state, route, request, path.clone()) {
+        Ok(first) => {
+            who = first.who;
+            if route.body.is_none() {
+                route.handle(first, Bytes::new()).await
+            } else {
+                match read(request, &mut body, state.body_within).await {
+                    // That may have taken a while: who calls, and what there is, are looked at again.
+                    Ok(body) => {
+                        is_read = true;
+                        match call(state, route, request, path) {
+                            Ok(call) => route.handle(call, body).await,
+                            Err(problem) => Err(problem),
+                        }
+                    }
+                    Err(problem) => Err(problem),
+                }
+            }
+        }
         Err(problem) => Err(problem),
     };
     let (status, response) = match outcome {
@@ -109,13 +151,13 @@ async fn respond(
         let (status, path, who) = (status.as_u16(), request.path(), who.map(tracing::field::debug));
         tracing::info!(method = %route.method, path, who, status, "admin request");
     }
-    response
+    if is_read { response } else { unread(request, body, response) }
 }
 
 /// Who calls, and may they?
-fn call(state: Arc<State>, route: &Route, request: &HttpRequest, path: BTreeMap<String, String>) -> Result<Call, Problem> {
+fn call(state: &Arc<State>, route: &Route, request: &HttpRequest, path: BTreeMap<String, String>) -> Result<Call, Problem> {
     let directory = state.admin.directory();
-    let who = if route.right == Right::Public { None } else { Some(credential(&state, request)?) };
+    let who = if route.right == Right::Public { None } else { Some(credential(state, request)?) };
     let query = web::Query::<BTreeMap<String, String>>::from_query(request.query_string());
     let query = query.map_err(|_| Problem::bad_request("the query is not one of parameters"))?.into_inner();
     let organisation = match path.get("organisation") {
@@ -142,7 +184,7 @@ fn call(state: Arc<State>, route: &Route, request: &HttpRequest, path: BTreeMap<
     }
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let place = format!("{} {}", route.method, request.path());
-    Ok(Call { who, found: organisation, path, query, key: key(request)?, place, address, state })
+    Ok(Call { who, found: organisation, path, query, key: key(request)?, place, address, state: Arc::clone(state) })
 }
 
 /// The credential in the `Authorization` header.
@@ -170,23 +212,4 @@ fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let key = header.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     let wrong = || Problem::bad_request(format!("`Idempotency-Key` is 1 to {KEY_CHARS_MAX} ASCII characters"));
     key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
-}
-
-/// The body, for routes that take one.
-fn read(route: &Route, request: &HttpRequest, body: Result<Bytes, Error>) -> Result<Bytes, Problem> {
-    if route.body.is_none() {
-        return Ok(Bytes::new());
-    }
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(JSON) {
-        let message = "the body must be JSON: `Content-Type: application/json`";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", message));
-    }
-    body.map_err(|error| match error.as_response_error().status_code() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body is over {} bytes", super::BODY_BYTES_MAX);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-        }
-        _ => Problem::bad_request("the body could not be read"),
-    })
 }

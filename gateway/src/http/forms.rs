@@ -134,7 +134,8 @@ pub(super) struct SiteForm {
     pub(super) key: String,
     /// For operators.
     name: String,
-    /// Origins, such as `https://shop.example`, from which browsers may open sockets; none is any.
+    /// Origins, such as `https://shop.example`, from which browsers may open sockets: scheme, host and port in
+    /// lower case, without a path; none is any.
     #[serde(default)]
     origins: Vec<String>,
     /// Queues that visitors can choose, in order; null is every queue.
@@ -311,6 +312,43 @@ pub(super) struct AgentForm {
     /// May not sign in.
     #[serde(default)]
     disabled: bool,
+}
+
+/// An agent as it is to be; but for the name, what is left out stays as it is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentPut {
+    /// Shown to customers and colleagues; at most 200 bytes.
+    name: String,
+    kind: Option<Kind>,
+    role: Option<RoleForm>,
+    /// Queues it serves.
+    queues: Option<BTreeSet<Id<QueueId>>>,
+    /// What it signs in with; unique in the organisation, at most 64 bytes, no white space. Null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<String>")]
+    login: Option<Option<String>>,
+    /// May not sign in.
+    disabled: Option<bool>,
+}
+
+/// Tells what is null from what is left out.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl AgentPut {
+    pub(super) fn over(self, account: &Account) -> Account {
+        let AgentForm { name: _, kind, role, queues, login, disabled } = account.into();
+        Account::from(AgentForm {
+            name: self.name,
+            kind: self.kind.unwrap_or(kind),
+            role: self.role.unwrap_or(role),
+            queues: self.queues.unwrap_or(queues),
+            login: self.login.unwrap_or(login),
+            disabled: self.disabled.unwrap_or(disabled),
+        })
+    }
 }
 
 impl From<&Account> for AgentForm {

@@ -20,10 +20,10 @@ use super::state::State;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Everything, as text.
-pub(super) fn text(state: &State) -> String {
+pub(super) fn text(state: &State, process: Process) -> String {
     let mut registry = Registry::with_prefix("jono");
     let sockets: Vec<SocketCounts> = state.sockets.get().into_iter().flatten().map(|stats| stats.counts()).collect();
-    let readings = Arc::new(Readings { plain: readings(state, &sockets), sockets });
+    let readings = Arc::new(Readings { plain: readings(state, &sockets, process), sockets });
     registry.register_collector(Box::new(readings));
     let mut text = String::new();
     // Writing to a text fails only when a name is no name, which the tests would tell.
@@ -37,7 +37,7 @@ struct Readings {
     sockets: Vec<SocketCounts>,
 }
 
-fn readings(state: &State, sockets: &[SocketCounts]) -> Vec<Reading> {
+fn readings(state: &State, sockets: &[SocketCounts], process: Process) -> Vec<Reading> {
     let sum = |pick: fn(&SocketCounts) -> u64| sockets.iter().map(pick).sum();
     let total = |name: &str, about, value| Reading { name: name.to_owned(), about, grows: true, value };
     let gauge = |name: &str, about, value| Reading { name: name.to_owned(), about, grows: false, value };
@@ -59,12 +59,15 @@ fn readings(state: &State, sockets: &[SocketCounts]) -> Vec<Reading> {
         total("sockets_panics", "Panics of sessions", sum(|c| c.panics)),
     ];
     all.extend(state.admin.readings());
-    all.extend(process().into_iter().flatten());
+    all.extend(process.into_iter().flatten());
     all
 }
 
-/// Memory and files of this process, where `/proc` tells.
-fn process() -> [Option<Reading>; 2] {
+/// Memory and files of this process.
+pub(super) type Process = [Option<Reading>; 2];
+
+/// Reads them where `/proc` tells. Blocks.
+pub(super) fn process() -> Process {
     let gauge = |name: &str, about, value| Reading { name: name.to_owned(), about, grows: false, value };
     let status = std::fs::read_to_string("/proc/self/status").ok();
     let resident = status.and_then(|status| {

@@ -1,14 +1,15 @@
 //! Plain HTTP: the admin API, sign-in for the desk, health, metrics, the documents, and the pages.
 //!
-//! `table` lists every route once; `dispatch` serves them, `openapi` describes them. What is asked is
-//! decided by the engine: the handlers translate, from a `call` to an order. `forms` is the JSON, `problem`
-//! the errors. `pages` serves the widget, the desk and the demo, which are none of the API.
+//! `table` lists every route once; `dispatch` serves them, `body` reads what they take, `openapi` describes
+//! them. What is asked is decided by the engine: the handlers translate, from a `call` to an order. `forms` is
+//! the JSON, `problem` the errors. `pages` serves the widget, the desk and the demo, which are none of the API.
 
 use std::sync::Arc;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::ServiceConfig;
 
 mod agents;
+mod body;
 mod call;
 mod dispatch;
 mod engine;
@@ -30,6 +31,7 @@ mod tests;
 mod throttle;
 mod words;
 
+pub use body::without_body;
 pub use engine::{Admin, Reading};
 pub use openapi::openapi;
 pub use state::State;
@@ -41,7 +43,6 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Puts every route of the table, and answers for what is not in it, into an `App`.
 pub fn configure(state: &Arc<State>, config: &mut ServiceConfig) {
-    config.app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
     pages::install(config);
     dispatch::install(state, table::routes(), config);
 }

@@ -1,6 +1,9 @@
 //! What those who run the server look at.
 
+use std::sync::LazyLock;
+
 use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
 
 use super::call::Call;
 use super::metrics;
@@ -42,13 +45,17 @@ pub(super) async fn readiness(call: Call) -> Result<Page, Problem> {
 }
 
 pub(super) async fn metrics(call: Call) -> Result<Page, Problem> {
-    Ok(Page::new(metrics::CONTENT_TYPE, metrics::text(&call.state)))
+    // Listing the descriptors of a full process takes milliseconds that the sockets of this thread would wait.
+    let process = web::block(metrics::process).await.unwrap_or_default();
+    Ok(Page::new(metrics::CONTENT_TYPE, metrics::text(&call.state, process)))
 }
 
 pub(super) async fn openapi(_: Call) -> Result<Page, Problem> {
-    Ok(Page::new(JSON, format!("{:#}\n", super::openapi())))
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| format!("{:#}\n", super::openapi()).into());
+    Ok(Page::new(JSON, TEXT.clone()))
 }
 
 pub(super) async fn openrpc(_: Call) -> Result<Page, Problem> {
-    Ok(Page::new(JSON, format!("{:#}\n", crate::wire::openrpc())))
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| format!("{:#}\n", crate::wire::openrpc()).into());
+    Ok(Page::new(JSON, TEXT.clone()))
 }

@@ -1,9 +1,11 @@
 //! Queues.
 
+use actix_web::http::StatusCode;
 use jono_domain::id::QueueId;
 use jono_domain::message::Order;
 use jono_domain::organisation::{Change, QueueConfig};
 use jono_domain::queue::Command;
+use jono_domain::reply::Reply;
 
 use super::call::Call;
 use super::forms::{Id, Page, QueueForm, WithId};
@@ -31,6 +33,8 @@ pub(super) async fn get(call: Call) -> Result<Shown, Problem> {
 
 pub(super) async fn put(call: Call, form: QueueForm) -> Result<Shown, Problem> {
     let id = call.id("queue")?;
+    // Ids come from `create` alone: one that was removed, here or elsewhere, is never made again by its name.
+    call.organisation_now()?.queue(id).ok_or_else(Problem::not_found)?;
     store(&call, id, form).await
 }
 
@@ -38,6 +42,14 @@ pub(super) async fn delete(call: Call) -> Result<(), Problem> {
     let queue = call.id("queue")?;
     if call.organisation().queue(queue).is_none() && !call.has_key() {
         return Err(Problem::not_found());
+    }
+    // Whoever waits in a queue that is gone could be picked by nobody.
+    let describe = Order::Queue(queue, Box::new(Command::Describe));
+    if let Ok(Reply::Queue(numbers)) = call.look(describe).await
+        && numbers.waiting + numbers.active > 0
+    {
+        let message = "conversations are open in this queue: close it, and let them end or transfer them first";
+        return Err(Problem::new(StatusCode::CONFLICT, "conflict", message));
     }
     call.change(Change::PutQueue { queue, config: None }).await
 }
@@ -59,9 +71,6 @@ async fn set_open(call: &Call, open: bool) -> Result<(), Problem> {
 }
 
 async fn store(call: &Call, queue: QueueId, form: QueueForm) -> Result<Shown, Problem> {
-    if call.state.admin.directory().of_queue(queue).is_some_and(|owner| owner.id != call.organisation().id) {
-        return Err(Problem::not_found());
-    }
     let config = QueueConfig::from(form);
     call.change(Change::PutQueue { queue, config: Some(config.clone()) }).await?;
     Ok(show(queue, call.organisation_now()?.queue(queue).unwrap_or(&config)))

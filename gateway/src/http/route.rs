@@ -53,11 +53,11 @@ pub(super) struct Route {
 pub(super) struct Page {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 impl Page {
-    pub(super) fn new(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn new(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status: StatusCode::OK, content_type, body: body.into() }
     }
 }
@@ -80,7 +80,7 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 fn encode<A: Serialize>(status: StatusCode, answer: &A) -> Result<Page, Problem> {
     let body = serde_json::to_vec(answer)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()))?;
-    Ok(Page { status, content_type: JSON, body })
+    Ok(Page { status, content_type: JSON, body: body.into() })
 }
 
 impl RouteTo {
@@ -161,7 +161,7 @@ impl Route {
 }
 
 fn nothing() -> Page {
-    Page { status: StatusCode::NO_CONTENT, content_type: "", body: Vec::new() }
+    Page { status: StatusCode::NO_CONTENT, content_type: "", body: Bytes::new() }
 }
 
 fn decode<B: DeserializeOwned>(body: &[u8]) -> Result<B, Problem> {

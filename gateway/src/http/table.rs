@@ -73,7 +73,7 @@ fn queue_and_site_routes() -> Vec<Route> {
         on(GET, SITES, Operator).answers("listSites", "Embeds of the widget.", sites::list).paged(),
         on(POST, SITES, Operator).takes(CREATED, "createSite", "A new site.", sites::create),
         on(GET, SITE, Operator).answers("getSite", "One site.", sites::get),
-        on(PUT, SITE, Operator).takes(OK, "putSite", "Makes or replaces a site.", sites::put),
+        on(PUT, SITE, Operator).takes(OK, "putSite", "Replaces a site that exists; new ones come from `createSite`.", sites::put),
         on(DELETE, SITE, Operator).does("deleteSite", "Removes a site.", sites::delete),
         on(GET, QUEUES, Operator).answers("listQueues", "Queues.", queues::list).paged(),
         on(POST, QUEUES, Operator).takes(CREATED, "createQueue", "A new queue.", queues::create),
@@ -81,7 +81,7 @@ fn queue_and_site_routes() -> Vec<Route> {
         on(PUT, QUEUE, Operator).takes(
             OK,
             "putQueue",
-            "Makes or replaces a queue; settings left out get their defaults.",
+            "Replaces a queue that exists; settings left out get their defaults. New ones come from `createQueue`.",
             queues::put,
         ),
         on(DELETE, QUEUE, Operator).does(
@@ -109,14 +109,14 @@ fn agent_routes() -> Vec<Route> {
         on(PUT, AGENT, Operator).takes(
             OK,
             "putAgent",
-            "Makes or replaces an agent; its credentials stay as they are.",
+            "Changes an agent that exists: its name, and what else is given. What is left out stays as it is, and so do its credentials; the last enabled operator stays one. New ones come from `createAgent`.",
             agents::put,
         ),
         on(DELETE, AGENT, Operator).does("deleteAgent", "Removes an agent and its credentials.", agents::delete),
         on(POST, organisation!("/agents/{agent}/tokens"), Operator).takes(
             CREATED,
             "createToken",
-            "A new token. Its secret is in this answer and nowhere else.",
+            "A new token. Its secret is in this answer and nowhere else. Repeating an `Idempotency-Key` after the token was removed is a conflict.",
             agents::create_token,
         ),
         on(DELETE, organisation!("/agents/{agent}/tokens/{token}"), Operator).does(

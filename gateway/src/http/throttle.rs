@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Names remembered; over it, those that have recovered are forgotten, and if there are none,
-/// new names are refused: a crowd that tries passwords is not let in by its size.
+/// Names remembered. Over it, those that have recovered are forgotten, and if there are none, the one that
+/// is nearest to it: those who try most stay slow, and nobody is refused because of the others.
 const NAMES_MAX: usize = 10_000;
 
 /// A bucket for each name.
@@ -16,7 +16,7 @@ pub(super) struct Throttle<N> {
     full_at: HashMap<N, Instant>,
 }
 
-impl<N: Hash + Eq> Throttle<N> {
+impl<N: Hash + Eq + Clone> Throttle<N> {
     /// `burst` at once, then one `every` so long.
     pub(super) fn new(burst: u32, every: Duration) -> Self {
         Self { burst, every, full_at: HashMap::new() }
@@ -29,8 +29,10 @@ impl<N: Hash + Eq> Throttle<N> {
     pub(super) fn take(&mut self, name: N, now: Instant) -> Result<(), Duration> {
         if self.full_at.len() >= NAMES_MAX && !self.full_at.contains_key(&name) {
             self.full_at.retain(|_, full_at| *full_at > now);
-            if self.full_at.len() >= NAMES_MAX {
-                return Err(self.every);
+            if self.full_at.len() >= NAMES_MAX
+                && let Some(nearest) = self.full_at.iter().min_by_key(|(_, full_at)| **full_at).map(|(name, _)| name.clone())
+            {
+                self.full_at.remove(&nearest);
             }
         }
         let full_at = self.full_at.entry(name).or_insert(now);
@@ -62,14 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
-        let mut throttle = Throttle::new(1, Duration::from_secs(10));
+    fn a_full_table_refuses_nobody_and_forgets_who_tried_least() {
+        let mut throttle = Throttle::new(2, Duration::from_secs(10));
         let start = Instant::now();
-        for name in 0..NAMES_MAX {
+        for _ in 0..2 {
+            throttle.take(0, start).unwrap();
+        }
+        for name in 1..NAMES_MAX + 100 {
             throttle.take(name, start).unwrap();
         }
-        assert!(throttle.take(NAMES_MAX, start).is_err());
-        assert!(throttle.take(NAMES_MAX, start + Duration::from_secs(11)).is_ok());
+        assert_eq!(throttle.full_at.len(), NAMES_MAX);
+        assert!(throttle.take(0, start).is_err(), "who tried most is remembered");
+        assert!(throttle.take(NAMES_MAX * 2, start + Duration::from_secs(21)).is_ok());
         assert_eq!(throttle.full_at.len(), 1);
     }
 }

@@ -51,6 +51,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         // Nor has a route that takes no body.
         (request("GET /healthz", &[sized], ""), 200, unread),
         (request("GET /healthz", &[chunked], ""), 200, unread),
+        (request("GET /desk/", &[chunked], "1\r\nx\r\n"), 200, unread),
         (request(&format!("GET {organisations}"), &[sized, &root], "x"), 200, unread),
     ] {
         let (answer, took) = stalled(&world, &text).await;

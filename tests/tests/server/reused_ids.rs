@@ -19,6 +19,15 @@ async fn an_id_that_another_organisation_removed_is_unknown() {
         ("agents", world.acme.cleo.id.clone(), json!({ "name": "Mine", "login": "mine" })),
         ("queues", world.acme.support.clone(), json!({ "name": "Mine" })),
     ];
+    // Somebody waits: nobody could ever pick them if the queue went.
+    let queue = at(&world.acme.id, &format!("queues/{}", world.acme.support));
+    let refused = world.server.root("DELETE", &queue, None).await.with_status(409);
+    assert_eq!(refused["error"]["reason"], "conflict");
+    vera.ok("conversation.leave", json!({ "conversation": conversation })).await;
+    let mut olga = world.agent(&world.acme.olivia).await;
+    while olga.ok("queue.list", json!({})).await["queues"].as_array().expect("queues").iter().any(|it| it["waiting"] != 0) {
+        olga.told("queue.updated").await;
+    }
     for (list, id, _) in &removed {
         world.server.root("DELETE", &at(&world.acme.id, &format!("{list}/{id}")), None).await.with_status(204);
     }
