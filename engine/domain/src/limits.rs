@@ -24,6 +24,8 @@ pub const ENDED_PER_CUSTOMER_MAX: usize = 8;
 pub const HELD_PER_AGENT_MAX: usize = 200;
 /// Personal canned messages of one agent, and shared ones of an organisation.
 pub const CANNED_MAX: usize = 500;
+/// All canned texts of one agent, or all shared ones, together: they are stored with every change of their owner.
+pub const CANNED_BYTES_MAX: usize = 128 * 1024;
 /// Queues of one organisation.
 pub const QUEUES_MAX: usize = 1_000;
 /// Agent accounts of one organisation.

@@ -1,6 +1,8 @@
 //! Text that came from outside, with its limits already checked.
 
-use crate::limits::{NAME_BYTES_MAX, PREVIEW_CHARS, TEXT_BYTES_MAX, WORD_BYTES_MAX};
+use std::collections::BTreeMap;
+
+use crate::limits::{CANNED_BYTES_MAX, CANNED_MAX, NAME_BYTES_MAX, PREVIEW_CHARS, TEXT_BYTES_MAX, WORD_BYTES_MAX};
 use crate::reply::Refusal;
 
 /// A message, note or canned text: not empty, at most [`TEXT_BYTES_MAX`], line breaks, tabs, backspaces and form
@@ -38,6 +40,23 @@ pub fn check_word(word: &str, field: &'static str) -> Result<(), Refusal> {
     check(word, WORD_BYTES_MAX, field)?;
     if word.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Refusal::Invalid(field));
+    }
+    Ok(())
+}
+
+/// One more canned message, or another text for one, beside those that there are.
+///
+/// # Errors
+/// [`Refusal::TooLarge`] and [`Refusal::Invalid`].
+pub fn check_canned(there_are: &BTreeMap<String, String>, keyword: &str, text: &str) -> Result<(), Refusal> {
+    check_word(keyword, "keyword")?;
+    check_text(text)?;
+    if !there_are.contains_key(keyword) && there_are.len() >= CANNED_MAX {
+        return Err(Refusal::TooLarge { max: CANNED_MAX as u64 });
+    }
+    let others = there_are.iter().filter(|(other, _)| *other != keyword);
+    if others.map(|(_, text)| text.len()).sum::<usize>() + text.len() > CANNED_BYTES_MAX {
+        return Err(Refusal::TooLarge { max: CANNED_BYTES_MAX as u64 });
     }
     Ok(())
 }

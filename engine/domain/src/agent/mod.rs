@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Audience, Who};
 use crate::conversation;
 use crate::id::{AgentId, ConversationId, OrganisationId, QueueId};
-use crate::limits::{CANNED_MAX, HELD_PER_AGENT_MAX};
+use crate::limits::HELD_PER_AGENT_MAX;
 use crate::machine::{Context, Machine, Weight};
 use crate::message::{Address, Effect, Order};
 use crate::notice::Notice;
 use crate::organisation;
 use crate::reply::{AgentView, CannedMessage, Refusal, Reply};
-use crate::text::{check_text, check_word};
+use crate::text::{check_canned, check_word};
 use crate::time::{MINUTE_MS, Time};
 
 #[cfg(test)]
@@ -179,12 +179,9 @@ impl Agent {
     }
 
     fn set_canned(&self, keyword: &str, text: Option<&str>) -> Result<Vec<Event>, Refusal> {
-        check_word(keyword, "keyword")?;
-        if let Some(text) = text {
-            check_text(text)?;
-            if !self.canned.contains_key(keyword) && self.canned.len() >= CANNED_MAX {
-                return Err(Refusal::TooLarge { max: CANNED_MAX as u64 });
-            }
+        match text {
+            Some(text) => check_canned(&self.canned, keyword, text)?,
+            None => check_word(keyword, "keyword")?,
         }
         if self.canned.get(keyword).map(String::as_str) == text {
             return Ok(Vec::new());

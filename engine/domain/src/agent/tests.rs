@@ -3,7 +3,7 @@
 use super::{Agent, Command};
 use crate::conversation;
 use crate::id::{ConversationId, QueueId};
-use crate::limits::{CANNED_MAX, HELD_PER_AGENT_MAX};
+use crate::limits::{CANNED_BYTES_MAX, CANNED_MAX, HELD_PER_AGENT_MAX, TEXT_BYTES_MAX};
 use crate::machine::{Context, Machine};
 use crate::message::{Address, Effect, Order};
 use crate::reply::{Refusal, Reply};
@@ -168,6 +168,12 @@ fn canned_messages_are_ones_own_and_limited() {
         assert_eq!(canned(&mut world, agent(BOB), &format!("k{n}"), Some("x")), Ok(Reply::Done));
     }
     assert_eq!(canned(&mut world, agent(BOB), "more", Some("x")), Err(Refusal::TooLarge { max: CANNED_MAX as u64 }));
+    let long = "x".repeat(TEXT_BYTES_MAX);
+    let largest = CANNED_BYTES_MAX / TEXT_BYTES_MAX;
+    let stored = (0..largest).filter(|n| canned(&mut world, agent(BOB), &format!("k{n}"), Some(&long)).is_ok()).count();
+    assert_eq!(stored, largest - 1, "the short ones take room, too");
+    let too_large = Err(Refusal::TooLarge { max: CANNED_BYTES_MAX as u64 });
+    assert_eq!(canned(&mut world, agent(BOB), &format!("k{}", largest - 1), Some(&long)), too_large);
     assert_eq!(canned(&mut world, agent(BOB), "k0", Some("another")), Ok(Reply::Done));
     assert_eq!(canned(&mut world, agent(BOB), "k1", None), Ok(Reply::Done));
     assert_eq!(canned(&mut world, agent(BOB), "more", Some("x")), Ok(Reply::Done));

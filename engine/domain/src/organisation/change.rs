@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, Organisation, OrganisationSettings, QueueConfig, Site, TagDefinition, Token};
 use crate::id::{AgentId, OrganisationId, QueueId, SiteId, TokenId};
-use crate::limits::{AGENTS_MAX, CANNED_MAX, ORIGINS_MAX, QUEUES_MAX, SITES_MAX, TAG_DEFINITIONS_MAX, TOKENS_PER_AGENT_MAX};
+use crate::limits::{AGENTS_MAX, ORIGINS_MAX, QUEUES_MAX, SITES_MAX, TAG_DEFINITIONS_MAX, TOKENS_PER_AGENT_MAX};
 use crate::reply::Refusal;
-use crate::text::{check_name, check_text, check_word};
+use crate::text::{check_canned, check_name, check_word};
 use crate::time::{DAY_MS, SECOND_MS};
 
 /// One change. `Put` makes or replaces; `None` as a value removes.
@@ -114,13 +114,7 @@ pub(super) fn check(state: &Organisation, id: OrganisationId, change: &Change) -
                 room(state.tags.len(), TAG_DEFINITIONS_MAX)?;
             }
         }
-        Change::PutCanned { keyword, text: Some(text) } => {
-            check_word(keyword, "keyword")?;
-            check_text(text)?;
-            if !state.canned.contains_key(keyword) {
-                room(state.canned.len(), CANNED_MAX)?;
-            }
-        }
+        Change::PutCanned { keyword, text: Some(text) } => check_canned(&state.canned, keyword, text)?,
         Change::PutSite { config: None, .. }
         | Change::PutQueue { config: None, .. }
         | Change::PutAgent { account: None, .. }
