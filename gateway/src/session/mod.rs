@@ -1,11 +1,11 @@
 //! One socket's conversation with the engine.
 //!
 //! A session is a synchronous state machine: it is called with what came from the client or from the
-//! engine and with the time, and asks and sends through two traits ([`seam`]), so that tests drive it
+//! engine and with the time, and asks and sends through two traits (`seam`), so that tests drive it
 //! without either. It has no rules of the domain: what it keeps of a conversation is how far its
 //! client has been told.
 //!
-//! Reading order: [`gateway`] (what sessions share), `life` (fresh, opening, open), `opening` (the steps of
+//! Reading order: `gateway` (what sessions share), `life` (fresh, opening, open), `opening` (the steps of
 //! `session.open`), `admission` (who it is), `held_back` (what comes meanwhile), `opened` (the result), `open`
 //! (requests and deliveries), `plan` (what each method asks of the engine), `render` (what is made of the
 //! answers), `tracks` (how far the client has been told), `catching_up` (how it comes to have the rest),
@@ -46,7 +46,7 @@ use gateway::Origin;
 use life::Life;
 use starts::Network;
 
-/// A session behind a socket: [`Life`] with the clock of the machine.
+/// A session behind a socket: `Life` with the clock of the machine.
 pub struct WireSession(Life);
 
 impl WireSession {
