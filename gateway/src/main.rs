@@ -67,6 +67,9 @@ struct Serve {
     /// Creates a demo organisation with public credentials; on loopback addresses only [variable: JONO_DEMO=true].
     #[arg(long)]
     demo: bool,
+    /// Keeps the demo's scripted visitors and its scripted agent away [variable: JONO_NO_BOTS=true].
+    #[arg(long)]
+    no_bots: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -126,6 +129,7 @@ impl Serve {
             ("--durability", self.durability.clone()),
             ("--role", self.role.clone()),
             ("--demo", self.demo.then(|| "true".to_owned())),
+            ("--no-bots", self.no_bots.then(|| "true".to_owned())),
         ];
         given.into_iter().filter_map(|(flag, value)| Some(Flag { flag, value: value? })).collect()
     }

@@ -75,6 +75,8 @@ struct Process {
     state: Arc<State>,
     descriptors: Option<u64>,
     root_key: root_key::Found,
+    /// Who comes to the demo by itself.
+    bots: Option<demo::Bots>,
 }
 
 impl Process {
@@ -112,8 +114,12 @@ impl Process {
             .map(|listener| serve(config, listener, &engine, &auth, &state, sessions.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         state.count_sockets(servers.iter().map(|server| Arc::clone(server.sockets.stats())).collect());
+        let bots = match config.demo && !config.no_bots {
+            true => Some(demo::Bots::start(&engine).await.map_err(Failure::Running)?),
+            false => None,
+        };
         state.set_ready(true);
-        Ok(Self { engine, servers, state, descriptors, root_key })
+        Ok(Self { engine, servers, state, descriptors, root_key, bots })
     }
 
     /// Says what runs, and in the demo what can be done with it.
@@ -155,13 +161,16 @@ impl Process {
             say(&notice);
         }
         if let Some(server) = self.servers.first().filter(|_| config.demo) {
-            say(&demo::welcome(server.sockets.addr()));
+            say(&demo::welcome(server.sockets.addr(), self.bots.is_some()));
         }
     }
 
     /// Sockets first, so that what they asked for is answered and stored; then the engine and the store.
     async fn stop(self, grace: Duration) -> Result<(), Failure> {
         self.state.set_ready(false);
+        if let Some(bots) = self.bots {
+            bots.stop().await;
+        }
         self.servers.iter().for_each(|server| server.gateway.drain());
         let drained = join_all(self.servers.into_iter().map(|server| server.sockets.drain(grace))).await;
         self.engine.stop().await;

@@ -63,7 +63,7 @@ fn the_help_of_serve_names_every_variable_and_what_goes_over_what() {
     let dir = tempfile::tempdir().unwrap();
     let help = text(&run(dir.path(), &["serve", "--help"]));
     for (flag, _) in jono_gateway::config::flags() {
-        let variable = format!("JONO_{}", flag.trim_start_matches('-').to_uppercase());
+        let variable = format!("JONO_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
         assert!(help.contains(flag) && help.contains(&variable), "{flag}: {help}");
     }
     assert!(help.contains("JONO_CONFIG") && help.contains("Each over the one before"), "{help}");
@@ -171,7 +171,7 @@ const DEMO: &str = "/v1/organisations/org_demoaaaaaaaaaaaaaaaaaaaaaa";
 #[test]
 fn the_demo_starts_ends_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let mut first = serve(dir.path(), &["--demo"]);
+    let mut first = serve(dir.path(), &["--demo", "--no-bots"]);
     assert!(first.said.contains("durability disk: an acknowledgement survives a power cut"), "{}", first.said);
     assert!(first.get("/readyz", "").starts_with("HTTP/1.1 200"));
     assert!(first.get(DEMO, "jat_demo-olivia").contains("\"name\":\"Demo\""));
@@ -185,6 +185,21 @@ fn the_demo_starts_ends_and_comes_back() {
     let second = serve(dir.path(), &[]);
     assert!(second.get(DEMO, "jat_demo-olivia").contains("\"name\":\"Demo\""), "kept, without --demo");
     assert!(second.said.contains("organisations: 1;"), "{}", second.said);
+}
+
+#[test]
+fn nobody_scripted_comes_without_the_demo_or_with_no_bots() {
+    let agents = format!("{DEMO}/agents");
+    let dir = tempfile::tempdir().unwrap();
+    let mut quiet = serve(dir.path(), &["--demo", "--no-bots"]);
+    assert!(!quiet.get(&agents, "jat_demo-olivia").contains("Robo"));
+    assert_eq!(quiet.terminate(), Some(0));
+    let mut plain = serve(dir.path(), &[]);
+    assert!(!plain.get(&agents, "jat_demo-olivia").contains("Robo"));
+    assert_eq!(plain.terminate(), Some(0));
+    let mut lively = serve(dir.path(), &["--demo"]);
+    assert!(lively.get(&agents, "jat_demo-olivia").contains("Robo"));
+    assert_eq!(lively.terminate(), Some(0));
 }
 
 #[test]

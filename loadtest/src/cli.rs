@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::corpus;
 use crate::replay::{self, Settings};
 
-/// Where `jono serve --demo` listens.
+/// Where `jono serve --demo --no-bots` listens.
 const URL: &str = "ws://127.0.0.1:8080/v1/ws";
 /// Agents of the demo organisation; a server refuses these on any other address than the local one.
 const DEMO_TOKENS: [&str; 2] = ["jat_demo-anna", "jat_demo-ben"];

@@ -69,7 +69,7 @@ export class Server {
 
     /** Starts it again over the same data. */
     async resume() {
-        const settings = ["serve", "--demo", "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...(this.flags ?? [])];
+        const settings = ["serve", "--demo", "--no-bots", "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...(this.flags ?? [])];
         this.process = spawn(PROGRAM, settings, { stdio: ["ignore", "pipe", "pipe"] });
         this.said = "";
         for (const stream of [this.process.stdout, this.process.stderr]) stream.on("data", (text) => (this.said += text));

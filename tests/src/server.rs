@@ -125,7 +125,7 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let mut command = command(&["serve", "--listen", &self.address]);
-        command.arg("--data").arg(self.data_dir()).env("JONO_ROOT_KEY", ROOT_KEY);
+        command.arg("--data").arg(self.data_dir()).env("JONO_ROOT_KEY", ROOT_KEY).env("JONO_NO_BOTS", "true");
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("jono can be run")
     }

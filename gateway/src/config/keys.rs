@@ -70,8 +70,14 @@ impl Key {
 }
 
 /// Flags of `jono serve` and the keys they set.
-pub(super) const KEYS_WITH_FLAGS: &[(&str, &str)] =
-    &[("--data", "data"), ("--listen", "listen"), ("--durability", "store.durability"), ("--role", "role"), ("--demo", "demo")];
+pub(super) const KEYS_WITH_FLAGS: &[(&str, &str)] = &[
+    ("--data", "data"),
+    ("--listen", "listen"),
+    ("--durability", "store.durability"),
+    ("--role", "role"),
+    ("--demo", "demo"),
+    ("--no-bots", "no_bots"),
+];
 
 /// Sections in the order in which they are shown; keys without one come first.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
@@ -136,6 +142,11 @@ fn general() -> Vec<Key> {
             "demo",
             false,
             "Creates a demo organisation with public credentials; refused on any address that is not a loopback one.",
+        ),
+        switch(
+            "no_bots",
+            false,
+            "Keeps the demo's scripted visitors and its scripted agent away. Without `demo` it changes nothing.",
         ),
         number("workers", (0, 1024), 0, "", "Threads per address that serve sockets and HTTP; 0 is one per core."),
         Key {

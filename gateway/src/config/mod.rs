@@ -44,6 +44,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Creates the demo organisation; all addresses are loopback ones then.
     pub demo: bool,
+    /// Lets nobody scripted come to the demo.
+    pub no_bots: bool,
     /// Threads that serve sockets and HTTP, per address.
     pub workers: usize,
     /// Threads that run the engine's shards; 0 lets the engine choose.
@@ -182,6 +184,7 @@ impl Config {
             durability,
             listen,
             demo,
+            no_bots: settings.flag("no_bots"),
             workers: if workers == 0 { cores } else { workers },
             arbiters: settings.number("engine.arbiters") as usize,
             limits,

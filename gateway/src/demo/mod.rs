@@ -14,8 +14,11 @@ use jono_engine::directory::Directory;
 use crate::auth::{Auth, hash_password, now};
 use crate::http::Admin;
 
+mod bots;
+mod talks;
 mod welcome;
 
+pub use bots::Bots;
 pub use welcome::welcome;
 
 /// The demo organisation's id.
@@ -214,7 +217,8 @@ mod tests {
     #[test]
     fn the_welcome_names_what_there_is() {
         let address: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        let text = welcome(address);
+        let text = welcome(address, true);
+        assert!(text.contains("--no-bots") && !welcome(address, false).contains("cripted"));
         for part in [ORGANISATION, SUPPORT, "ws://127.0.0.1:8080/v1/ws", "jat_demo-anna", PASSWORD] {
             assert!(text.contains(part), "{part}");
         }

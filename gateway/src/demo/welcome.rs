@@ -4,12 +4,17 @@ use std::net::SocketAddr;
 
 use super::{AGENTS, ORGANISATION, PASSWORD, SALES, SITE_KEY, SUPPORT, token};
 
-/// What can be done next.
+/// What can be done next, where scripted visitors come or do not.
 #[must_use]
-pub fn welcome(address: SocketAddr) -> String {
+pub fn welcome(address: SocketAddr, has_bots: bool) -> String {
     let agents: Vec<String> = AGENTS.iter().map(|agent| format!("{} ({})", agent.login, token(agent.login))).collect();
     let agents = agents.join(", ");
     let (anna, olivia) = (token("anna"), token("olivia"));
+    let bots = if has_bots {
+        "\nScripted visitors arrive in Support, and Robo serves some of them; --no-bots switches that off.\n"
+    } else {
+        ""
+    };
     format!(
         r#"
 The demo organisation {ORGANISATION}
@@ -19,7 +24,7 @@ The demo organisation {ORGANISATION}
             at the desk each signs in with that name and the password {PASSWORD}
 
 Be a visitor: http://{address}/demo/ and beside it an agent: http://{address}/desk/ (anna, {PASSWORD})
-
+{bots}
 Look around: http://{address}/ or
 
 curl -s http://{address}/v1/organisations/{ORGANISATION}/queues -H 'Authorization: Bearer {olivia}'

@@ -203,7 +203,8 @@ async fn open(settings: &Settings, run: &str, totals: &Rc<Totals>) -> Result<(Ve
 }
 
 fn cannot_open(ended: Ended) -> CannotRun {
-    let hint = "is the server running? `jono serve --demo` listens on 127.0.0.1:8080; --url, --site and --token say otherwise";
+    let hint =
+        "is the server running? `jono serve --demo --no-bots` listens on 127.0.0.1:8080; --url, --site and --token say otherwise";
     CannotRun(format!("cannot open a session at {ended}\n{hint}"))
 }
 
