@@ -270,8 +270,11 @@ impl Model {
 
     fn hold(&mut self, agent: AgentId, claim: u64, at: Time) {
         assert!(claim > self.claim, "the number grows with every claim");
+        if self.holder.is_none() {
+            // The clock stood still while the customer waited; a hand-over does not move it.
+            self.customer_active = at;
+        }
         (self.holder, self.claim, self.agent_active) = (Some(agent), claim, at);
-        self.customer_active = at;
     }
 
     fn release_at(&self, policy: &Policy) -> Option<Time> {
