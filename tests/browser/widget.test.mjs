@@ -112,29 +112,6 @@ test("released, handed over, moved: the visitor is told each time", async () => 
     for (const party of [anna, ben]) party.close();
 });
 
-test("released by the timer: the visitor is told, and is first in the queue again", async () => {
-    const settings = async (changes) => {
-        const { settings } = await at.server.admin("GET", `/queues/${DEMO.support}`);
-        await at.server.setQueue(DEMO.support, { settings: { ...settings, ...changes } });
-    };
-    await settings({ release_after_ms: 1_500 });
-    const anna = await Party.agent(at.server);
-    const { widget } = await at.visit();
-    await widget.open();
-    await widget.start("Are you there?");
-    const talk = await anna.pick();
-    await widget.shows("Anna is here to help");
-    await widget.shows("Anna had to go. You are in the queue again");
-    await widget.shows("You are next in the queue");
-    const [released] = await until(() => {
-        const released = anna.events(talk.conversation, "released");
-        return released.length > 0 && released;
-    }, "anna hears of it");
-    assert.equal(released.body.cause, "inactive");
-    await settings({ release_after_ms: 300_000 });
-    anna.close();
-});
-
 test("reload, another page and another tab show the same", async () => {
     const anna = await Party.agent(at.server);
     const { context, page, widget } = await at.visit();
