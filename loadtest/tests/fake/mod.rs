@@ -98,6 +98,7 @@ pub struct Fake {
     world: RefCell<World>,
     last_session: Cell<u64>,
     has_lost: Cell<bool>,
+    has_broken: Cell<bool>,
 }
 
 const HIDDEN: [&str; 5] = ["note", "tagged", "untagged", "prioritised", "metadata"];
@@ -123,8 +124,14 @@ impl Fake {
     pub async fn start(faults: Faults) -> Rc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/v1/ws", listener.local_addr().unwrap());
-        let fake =
-            Rc::new(Self { url, faults, world: RefCell::default(), last_session: Cell::default(), has_lost: Cell::default() });
+        let fake = Rc::new(Self {
+            url,
+            faults,
+            world: RefCell::default(),
+            last_session: Cell::default(),
+            has_lost: Cell::default(),
+            has_broken: Cell::default(),
+        });
         let server = Rc::clone(&fake);
         tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -230,7 +237,8 @@ impl Fake {
 
     /// This message is the one.
     fn breaks(&self, broken: Broken) -> bool {
-        self.faults.broken == broken && self.world.borrow().messages == self.faults.at
+        // Once, and at a message: the one with that number may be the first of a conversation, which is stored elsewhere.
+        self.faults.broken == broken && self.world.borrow().messages >= self.faults.at && !self.has_broken.replace(true)
     }
 
     fn open(&self, session: u64, out: &UnboundedSender<Option<String>>, params: &Value, answer: impl Fn(&Value)) {
