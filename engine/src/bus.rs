@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use jono_domain::id::OrganisationId;
 use tokio::sync::mpsc;
 
-use crate::delivery::{Deliver, Delivery, SessionRef};
+use crate::delivery::{Deliver, Delivery, Moved, SessionRef};
 use crate::kind::shard_of;
 use crate::letter::Letter;
 use crate::limits::INBOX_MAX;
@@ -23,6 +24,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Delivers to sessions, wherever they are.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
+
+    /// The settings of an organisation of this process have changed: the other processes use a copy.
+    fn settings_changed(&self, _organisation: OrganisationId) {}
 }
 
 /// One arbiter's letter box.
@@ -80,6 +84,16 @@ impl LocalBus {
             gateways
         });
         before.len() as u32
+    }
+
+    /// Other processes serve these entities now: the gateways of this one follow again.
+    pub(crate) fn moved(&self, moved: &Moved) {
+        self.gateways.load().iter().for_each(|gateway| gateway.moved(moved));
+    }
+
+    /// The gateways of this process begin anew.
+    pub(crate) fn reset(&self) {
+        self.gateways.load().iter().for_each(|gateway| gateway.reset());
     }
 
     /// Letters that wait for arbiters.

@@ -55,6 +55,20 @@ counters! {
     commits_failed,
     /// Commits refused because another owner has the shard.
     commits_fenced,
+    /// Requests that were sent to an owner again, since no answer came.
+    asked_again,
+    /// Letters of other processes for a shard that another owns.
+    misrouted,
+    /// Parcels of other processes that came twice.
+    parcels_again,
+    /// Times that parcels of other processes were missing: what they carried was asked for again.
+    parcels_missing,
+    /// Shards that this process took over.
+    shards_acquired,
+    /// Shards that this process gave back or lost.
+    shards_left,
+    /// Times that this process stopped serving, because its beat was not confirmed.
+    stops,
     /// Deliveries to sessions.
     deliveries,
     /// Requests refused because too much waited.

@@ -5,13 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use jono_domain::account::Audience;
 use jono_domain::id::ConversationId;
+use jono_domain::message::Address;
 use jono_domain::notice::Notice;
 use jono_domain::reply::Reply;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use jono_store::ShardId;
+
+use crate::kind::shard_of;
 use crate::request::Answer;
 
 /// Names a session of some gateway process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionRef {
     /// The gateway, as [`crate::Engine::attach_gateway`] numbered it.
     pub gateway: u32,
@@ -20,7 +25,7 @@ pub struct SessionRef {
 }
 
 /// One thing for one session. Deliveries to a session arrive in the order in which they were made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Delivery {
     /// The answer to a request of the session.
     Answer {
@@ -51,6 +56,49 @@ pub enum Delivery {
 pub trait Deliver: Send + Sync + 'static {
     /// In order, for each session.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
+
+    /// Other processes serve these entities now, or the same ones have forgotten who follows: every session follows again what
+    /// it follows there, from where it is.
+    fn moved(&self, _moved: &Moved) {}
+
+    /// What was confirmed may have been lost (another log, see [`crate::Engine::log_identity`]), or this process is another to the
+    /// others than before: every session begins anew.
+    fn reset(&self) {}
+}
+
+/// Entities that other processes serve now, by their shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved(Arc<[bool]>);
+
+impl Moved {
+    /// These, of so many.
+    pub(crate) fn new(shards: impl IntoIterator<Item = ShardId>, shard_count: u16) -> Self {
+        let mut moved = vec![false; usize::from(shard_count)];
+        for shard in shards {
+            if let Some(moved) = moved.get_mut(usize::from(shard.0)) {
+                *moved = true;
+            }
+        }
+        Self(moved.into())
+    }
+
+    /// Is the entity one of them?
+    #[must_use]
+    pub fn holds(&self, address: Address) -> bool {
+        self.holds_shard(shard_of(address, self.0.len() as u16))
+    }
+
+    pub(crate) fn holds_shard(&self, shard: ShardId) -> bool {
+        self.0.get(usize::from(shard.0)).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.0.contains(&true)
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = ShardId> {
+        self.0.iter().enumerate().filter(|(_, moved)| **moved).map(|(shard, _)| ShardId(shard as u16))
+    }
 }
 
 /// A value that goes to many receivers, with room for what they make of it: each audience's encoding
@@ -64,6 +112,19 @@ pub struct Shared<T> {
 impl<T: std::fmt::Debug> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.value.fmt(f)
+    }
+}
+
+/// Only the value: every process encodes for its own sessions.
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self { value, encoded: [OnceLock::new(), OnceLock::new()] })
     }
 }
 

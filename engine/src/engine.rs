@@ -1,34 +1,32 @@
 //! The way into the engine, and its start and end.
 
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_rt::Arbiter;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::account::Who;
-use jono_domain::limits::KEY_KEPT_MS;
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::Refusal;
-use jono_store::{CommitError, EntityKey, ReadError, ShardId, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use jono_store::{CommitError, ExchangeError, ReadError, Store};
+use tokio::sync::{Semaphore, oneshot};
 
+use crate::arbiters::{Arbiters, Job};
 use crate::bus::{Bus, Inbox, LocalBus};
 use crate::clock::{Clock, SystemClock};
+use crate::cluster::limits::OWNED_PATIENCE_MS;
+use crate::cluster::{ClusterBus, ClusterConfig, Node, NodeHandle, settings};
 use crate::counters::Counters;
 use crate::delivery::{Deliver, SessionRef};
 use crate::directory::Directory;
-use crate::host::{Common, Host};
-use crate::kind::{address_of, last_organisation_key};
-use crate::lease::Alone;
+use crate::host::Common;
+use crate::lease::Tenure;
 use crate::letter::{Ask, Letter};
-use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, QUERIES_MAX, RECOVERY_PAGE, START_PATIENCE_MS, STOP_PATIENCE_MS};
-use crate::output::{Output, unavailable};
+use crate::limits::{QUERIES_MAX, START_PATIENCE_MS, STOP_PATIENCE_MS};
+use crate::output::unavailable;
 use crate::request::{Answer, Follow, Full, Query, ReplyTo, Request};
-use crate::shard::Shard;
 
 /// Orders at which an entity panics: a bug on demand, for tests.
 pub type PanicIf = fn(&Order) -> bool;
@@ -61,6 +59,10 @@ pub enum StartError {
     Commit(CommitError),
     /// The store holds something that this Jono does not know.
     Unknown(&'static str),
+    /// The other processes cannot be reached.
+    Exchange(ExchangeError),
+    /// No process serves shards.
+    Unserved,
 }
 
 impl fmt::Display for StartError {
@@ -69,6 +71,8 @@ impl fmt::Display for StartError {
             Self::Read(error) => write!(f, "the store cannot be read: {error}"),
             Self::Commit(error) => write!(f, "the store cannot be written: {error}"),
             Self::Unknown(what) => write!(f, "the store holds {what} of another version"),
+            Self::Exchange(error) => write!(f, "the other processes cannot be reached: {error}"),
+            Self::Unserved => f.write_str("no process serves: start one with `--role engine` or `--role all` on the same Redis"),
         }
     }
 }
@@ -94,97 +98,144 @@ pub struct Engine {
 }
 
 struct Running {
-    bus: Arc<LocalBus>,
+    local: Arc<LocalBus>,
     common: Common,
-    arbiters: Vec<(Arbiter, tokio::sync::mpsc::UnboundedSender<Job>)>,
+    arbiters: Arc<Arbiters>,
+    /// The process among others, unless it is alone.
+    node: Option<NodeHandle>,
     next_arbiter: AtomicUsize,
     /// One permit for each question that may be under way.
     queries: Arc<Semaphore>,
     stopping: AtomicBool,
+    kept: Kept,
+}
+
+/// What is kept with the data.
+struct Kept {
     secret: [u8; 32],
     log_identity: u64,
 }
 
-/// Work for an arbiter that is not for one entity.
-enum Job {
-    Find(Who, Query, ReplyTo, OwnedSemaphorePermit),
-    /// Tells whether nothing is under way.
-    Quiet(oneshot::Sender<bool>),
-    Stop,
+impl Running {
+    fn new(local: Arc<LocalBus>, common: Common, arbiters: Arc<Arbiters>, node: Option<NodeHandle>, kept: Kept) -> Self {
+        Self {
+            local,
+            common,
+            arbiters,
+            node,
+            next_arbiter: AtomicUsize::new(0),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            stopping: AtomicBool::new(false),
+            kept,
+        }
+    }
 }
 
 impl Engine {
-    /// Starts the shards and brings back every live entity; timers that fell due meanwhile fire. Call
-    /// inside an actix `System`.
+    /// Starts alone with the store: owns every shard, and brings back every live entity; timers that fell due meanwhile
+    /// fire. Call inside an actix `System`.
     ///
     /// # Errors
     /// [`StartError`], when the store cannot be read or written.
     pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Engine, StartError> {
-        let shard_count = shard_count(&*store, config.shards).await?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let arbiter_count = if config.arbiters == 0 { cores.div_ceil(2) } else { config.arbiters }.min(usize::from(shard_count));
-        let secret = constant(&*store, "secret").await?;
-        let log_identity = constant::<8>(&*store, "log identity").await?;
-        let (bus, inboxes) = LocalBus::new(shard_count, arbiter_count);
-        let common = Common {
-            shard_count,
-            lease: Arc::new(Alone(Arc::clone(&store))),
-            store,
-            bus: Arc::clone(&bus) as Arc<dyn Bus>,
-            directory: Arc::new(ArcSwap::default()),
-            clock: config.clock,
-            counters: Arc::new(Counters::default()),
-            panic_if: config.panic_if,
-        };
-        let mut arbiters = Vec::new();
-        let mut organisations_read = Vec::new();
-        let mut all_read = Vec::new();
-        // Entities need their organisation's settings, so all arbiters read organisations first.
-        let (go, gone) = tokio::sync::watch::channel(false);
-        for (index, inbox) in inboxes.into_iter().enumerate() {
-            let shards = (0..shard_count).filter(|shard| usize::from(*shard) % arbiter_count == index).map(ShardId);
-            let (first, first_read) = oneshot::channel();
-            let (second, second_read) = oneshot::channel();
-            let (jobs, inbox_of_jobs) = tokio::sync::mpsc::unbounded_channel();
-            let begin = Begin {
-                shards: shards.collect(),
-                inbox,
-                jobs: inbox_of_jobs,
-                go: gone.clone(),
-                organisations: first,
-                all: second,
-            };
-            let arbiter = Arbiter::new();
-            let common = common.clone();
-            arbiter.spawn_fn(move || {
-                actix_rt::spawn(begin.run(common));
-            });
-            arbiters.push((arbiter, jobs));
-            organisations_read.push(first_read);
-            all_read.push(second_read);
-        }
-        let shared = Running {
-            bus,
-            common,
-            arbiters,
-            next_arbiter: AtomicUsize::new(0),
-            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
-            stopping: AtomicBool::new(false),
-            secret,
-            log_identity: u64::from_be_bytes(log_identity),
-        };
-        let engine = Engine { shared: Arc::new(shared) };
-        let begun = async {
-            all(organisations_read).await?;
-            go.send_replace(true);
-            all(all_read).await
-        };
-        if let Err(error) = begun.await {
-            engine.stop_arbiters();
+        let (common, local, inboxes, kept) = Self::prepare(store, &config, Tenure::for_ever(), true).await?;
+        let (arbiters, read) = Arbiters::start_owning_all(&common, inboxes);
+        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, None, kept)) };
+        if let Err(error) = read.await {
+            engine.shared.arbiters.stop();
             return Err(error);
         }
         engine.settle(START_PATIENCE_MS).await;
         Ok(engine)
+    }
+
+    /// Starts as one process among others that share the store, and waits until every shard has an owner.
+    /// Call inside an actix `System`.
+    ///
+    /// # Errors
+    /// [`StartError`], when the store or the exchange cannot be reached, or nobody owns shards for
+    /// [`OWNED_PATIENCE_MS`](crate::cluster::limits::OWNED_PATIENCE_MS) (no process that serves shards runs).
+    pub async fn start_among(store: Arc<dyn Store>, config: EngineConfig, cluster: ClusterConfig) -> Result<Engine, StartError> {
+        let tenure = Tenure::not_yet();
+        let (mut common, local, inboxes, kept) = Self::prepare(store, &config, Arc::clone(&tenure), cluster.serves_shards).await?;
+        let bus = ClusterBus::new(
+            Arc::clone(&local),
+            common.shard_count,
+            tenure,
+            Arc::clone(&common.clock),
+            Arc::clone(&common.counters),
+        );
+        common.bus = Arc::clone(&bus) as Arc<dyn Bus>;
+        settings::read_all(&common.store, common.shard_count, &common.directory).await?;
+        let arbiters = Arbiters::start_owning_none(&common, inboxes);
+        let joined = Self::join(cluster, common.clone(), bus, Arc::clone(&arbiters), kept.log_identity).await;
+        let mut node = match joined {
+            Ok(node) => node,
+            Err(error) => {
+                arbiters.stop();
+                return Err(error);
+            }
+        };
+        let serves = tokio::time::timeout(Duration::from_millis(OWNED_PATIENCE_MS), node.serves()).await;
+        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, Some(node), kept)) };
+        if serves.is_err() {
+            engine.stop().await;
+            return Err(StartError::Unserved);
+        }
+        Ok(engine)
+    }
+
+    /// The node lives on an arbiter of its own, so that entities that have much to do do not keep it from beating.
+    async fn join(
+        cluster: ClusterConfig,
+        common: Common,
+        bus: Arc<ClusterBus>,
+        arbiters: Arc<Arbiters>,
+        identity: u64,
+    ) -> Result<NodeHandle, StartError> {
+        let (joined, has_joined) = oneshot::channel();
+        let arbiter = arbiters.add();
+        arbiter.spawn_fn(move || {
+            actix_rt::spawn(async move {
+                match Node::join(cluster, common, bus, arbiters, identity).await {
+                    Ok((handle, life)) => {
+                        let _ = joined.send(Ok(handle));
+                        life.await;
+                    }
+                    Err(error) => drop(joined.send(Err(StartError::Exchange(error)))),
+                }
+            });
+        });
+        has_joined.await.map_err(|_| StartError::Unknown("an exchange"))?
+    }
+
+    async fn prepare(
+        store: Arc<dyn Store>,
+        config: &EngineConfig,
+        tenure: Arc<Tenure>,
+        serves_shards: bool,
+    ) -> Result<(Common, Arc<LocalBus>, Vec<Inbox>, Kept), StartError> {
+        let shard_count = shard_count(&*store, config.shards).await?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let arbiters = match config.arbiters {
+            _ if !serves_shards => 1,
+            0 => cores.div_ceil(2),
+            arbiters => arbiters,
+        };
+        let secret = constant(&*store, "secret").await?;
+        let log_identity = u64::from_be_bytes(constant::<8>(&*store, "log identity").await?);
+        let (local, inboxes) = LocalBus::new(shard_count, arbiters.min(usize::from(shard_count)));
+        let common = Common {
+            shard_count,
+            tenure,
+            store,
+            bus: Arc::clone(&local) as Arc<dyn Bus>,
+            directory: Arc::new(ArcSwap::default()),
+            clock: Arc::clone(&config.clock),
+            counters: Arc::new(Counters::default()),
+            panic_if: config.panic_if,
+        };
+        Ok((common, local, inboxes, Kept { secret, log_identity }))
     }
 
     /// Asks one entity.
@@ -219,7 +270,7 @@ impl Engine {
 
     /// A session no longer follows an entity. Never refused.
     pub fn unfollow(&self, session: SessionRef, what: Address) {
-        let _ = self.shared.bus.post(Letter::Unfollow { session, what });
+        let _ = self.shared.common.bus.post(Letter::Unfollow { session, what });
     }
 
     /// Asks over several entities, or into the past.
@@ -234,15 +285,15 @@ impl Engine {
             self.shared.common.counters.refused_busy.add(1);
             Full
         })?;
-        let next = self.shared.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.shared.arbiters.len();
-        self.shared.arbiters[next].1.send(Job::Find(who, query, reply_to, permit)).map_err(|_| Full)
+        let next = self.shared.next_arbiter.fetch_add(1, Ordering::Relaxed);
+        self.shared.arbiters.send(next, Job::Find(who, query, reply_to, permit)).map_err(|_| Full)
     }
 
     fn post(&self, letter: Letter) -> Result<(), Full> {
         if self.is_stopping() {
             return Err(Full);
         }
-        self.shared.bus.post(letter).map_err(|_| {
+        self.shared.common.bus.post(letter).map_err(|_| {
             self.shared.common.counters.refused_busy.add(1);
             Full
         })
@@ -260,19 +311,26 @@ impl Engine {
 
     /// Deliveries to sessions with this gateway number go to `deliver`.
     pub fn attach_gateway(&self, deliver: Arc<dyn Deliver>) -> u32 {
-        self.shared.bus.attach(&deliver)
+        self.shared.local.attach(&deliver)
     }
 
     /// Random bytes that are kept with the data: keys for tokens are derived from them.
     #[must_use]
     pub fn secret(&self) -> [u8; 32] {
-        self.shared.secret
+        self.shared.kept.secret
     }
 
-    /// Random, kept with the data: another log has another identity.
+    /// Random, kept with the data: another log has another identity. Among others it changes when records that were confirmed
+    /// may have been lost.
     #[must_use]
     pub fn log_identity(&self) -> u64 {
-        self.shared.log_identity
+        self.shared.node.as_ref().map_or(self.shared.kept.log_identity, NodeHandle::log_identity)
+    }
+
+    /// Is everything served? Alone, always; among others, when this process is in touch and every shard has an owner.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.shared.node.as_ref().is_none_or(NodeHandle::is_serving)
     }
 
     /// For metrics.
@@ -284,7 +342,7 @@ impl Engine {
     /// Letters that wait for arbiters.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.bus.waiting()
+        self.shared.local.waiting()
     }
 
     /// The engine's clock.
@@ -293,19 +351,15 @@ impl Engine {
         Arc::clone(&self.shared.common.clock)
     }
 
-    /// Takes nothing more, finishes what is under way, and closes the store.
+    /// Takes nothing more, finishes what is under way, and closes the store. Among others, their processes take over first.
     pub async fn stop(&self) {
+        if let Some(node) = &self.shared.node {
+            node.leave().await;
+        }
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.settle(STOP_PATIENCE_MS).await;
-        self.stop_arbiters();
+        self.shared.arbiters.stop();
         self.shared.common.store.close().await;
-    }
-
-    fn stop_arbiters(&self) {
-        for (arbiter, jobs) in &self.shared.arbiters {
-            let _ = jobs.send(Job::Stop);
-            arbiter.stop();
-        }
     }
 
     /// Waits until nothing is under way.
@@ -320,131 +374,7 @@ impl Engine {
     }
 
     async fn is_quiet(&self) -> bool {
-        for (_, jobs) in &self.shared.arbiters {
-            let (sender, receiver) = oneshot::channel();
-            let asked = jobs.send(Job::Quiet(sender));
-            if asked.is_ok() && !receiver.await.unwrap_or(true) {
-                return false;
-            }
-        }
-        self.waiting() == 0 && self.shared.queries.available_permits() == QUERIES_MAX
-    }
-}
-
-async fn all(reads: Vec<oneshot::Receiver<Result<(), StartError>>>) -> Result<(), StartError> {
-    for read in reads {
-        read.await.map_err(|_| StartError::Unknown("an entity"))??;
-    }
-    Ok(())
-}
-
-/// What an arbiter begins with.
-struct Begin {
-    shards: Vec<ShardId>,
-    inbox: Inbox,
-    jobs: tokio::sync::mpsc::UnboundedReceiver<Job>,
-    go: tokio::sync::watch::Receiver<bool>,
-    organisations: oneshot::Sender<Result<(), StartError>>,
-    all: oneshot::Sender<Result<(), StartError>>,
-}
-
-impl Begin {
-    async fn run(self, common: Common) {
-        let Begin { shards, inbox, mut jobs, mut go, organisations, all } = self;
-        let host = Host::new(common);
-        // Letters between entities that come back are delivered while others are still being read.
-        host.run(inbox);
-        let read = host.read_organisations(&shards).await;
-        let failed = read.is_err();
-        let _ = organisations.send(read);
-        if failed || go.wait_for(|go| *go).await.is_err() {
-            return;
-        }
-        let _ = all.send(host.read_live(&shards).await);
-        host.forget_old_answers();
-        while let Some(job) = jobs.recv().await {
-            match job {
-                Job::Find(who, query, reply_to, permit) => {
-                    let host = Rc::clone(&host);
-                    actix_rt::spawn(async move {
-                        let answer = host.find(who, query).await;
-                        host.send([Output::Reply(reply_to, answer)]);
-                        drop(permit);
-                    });
-                }
-                Job::Quiet(sender) => drop(sender.send(host.is_idle())),
-                Job::Stop => return,
-            }
-        }
-    }
-}
-
-impl Host {
-    async fn read_organisations(self: &Rc<Self>, shards: &[ShardId]) -> Result<(), StartError> {
-        for shard in shards {
-            let epoch = self.lease.acquire(*shard).await?;
-            self.shards.borrow_mut().insert(*shard, Shard::new(epoch));
-            self.read_pages(*shard, None, Some(&last_organisation_key())).await?;
-        }
-        // Every organisation has published its settings once its entity has started.
-        while !self.is_idle() {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    async fn read_live(self: &Rc<Self>, shards: &[ShardId]) -> Result<(), StartError> {
-        for shard in shards {
-            self.read_pages(*shard, Some(last_organisation_key()), None).await?;
-        }
-        Ok(())
-    }
-
-    async fn read_pages(
-        self: &Rc<Self>,
-        shard: ShardId,
-        after: Option<EntityKey>,
-        last: Option<&EntityKey>,
-    ) -> Result<(), StartError> {
-        let mut after = after;
-        loop {
-            let page = self.store.load_live(shard, after, RECOVERY_PAGE).await?;
-            let Some((key, _)) = page.last() else { return Ok(()) };
-            after = Some(key.clone());
-            for (key, loaded) in page {
-                if last.is_some_and(|last| key > *last) {
-                    return Ok(());
-                }
-                let address = address_of(&key).ok_or(StartError::Unknown("an entity"))?;
-                self.counters.recovered.add(1);
-                self.recover(address, loaded);
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn forget_old_answers(self: &Rc<Self>) {
-        // One arbiter does it for all: the one that owns the first shard.
-        if !self.shards.borrow().contains_key(&ShardId(0)) {
-            return;
-        }
-        let host = Rc::clone(self);
-        actix_rt::spawn(async move {
-            loop {
-                host.clock.sleep_until(host.clock.now() + FORGET_EVERY_MS).await;
-                let before = host.clock.now() - KEY_KEPT_MS;
-                loop {
-                    match host.store.forget_answers(before.0, FORGET_AT_ONCE).await {
-                        Ok(FORGET_AT_ONCE) => {}
-                        Ok(_) => break,
-                        Err(error) => {
-                            tracing::warn!(%error, "old answers could not be removed");
-                            break;
-                        }
-                    }
-                }
-            }
-        });
+        self.shared.arbiters.are_quiet().await && self.waiting() == 0 && self.shared.queries.available_permits() == QUERIES_MAX
     }
 }
 

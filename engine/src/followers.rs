@@ -80,6 +80,13 @@ impl Followers {
         Some(self.0.remove(at).led)
     }
 
+    /// The sessions of a process that is gone; says whether there were any.
+    pub(crate) fn forget(&mut self, is_gone: impl Fn(SessionRef) -> bool) -> bool {
+        let before = self.0.len();
+        self.0.retain(|follower| !is_gone(follower.session));
+        self.0.len() < before
+    }
+
     /// Ends the following that this ticket is for, as [`Followers::remove`] does.
     pub(crate) fn remove_ticket(&mut self, ticket: u64) -> Option<Vec<ConversationId>> {
         let session = self.0.iter().find(|follower| follower.ticket == ticket)?.session;

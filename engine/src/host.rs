@@ -26,7 +26,7 @@ use crate::directory::Directory;
 use crate::engine::PanicIf;
 use crate::entity::{Entity, Parcel};
 use crate::kind::{Kind, shard_of};
-use crate::lease::Lease;
+use crate::lease::Tenure;
 use crate::letter::Letter;
 use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
 use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
@@ -39,7 +39,7 @@ use crate::timers::Timers;
 pub(crate) struct Common {
     pub(crate) shard_count: u16,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) lease: Arc<dyn Lease>,
+    pub(crate) tenure: Arc<Tenure>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) directory: Arc<ArcSwap<Directory>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,9 +51,9 @@ pub(crate) struct Common {
 pub(crate) struct Host {
     common: Common,
     pub(crate) shards: RefCell<HashMap<ShardId, Shard>>,
-    residents: RefCell<HashMap<Address, Resident>>,
+    pub(crate) residents: RefCell<HashMap<Address, Resident>>,
     /// Followers stay while their entity is unloaded or loaded again.
-    followers: RefCell<HashMap<Address, SharedFollowers>>,
+    pub(crate) followers: RefCell<HashMap<Address, SharedFollowers>>,
     last_ticket: Cell<u64>,
     pub(crate) timers: Timers,
 }
@@ -67,7 +67,7 @@ impl std::ops::Deref for Host {
 }
 
 /// An entity that is loaded.
-struct Resident {
+pub(crate) struct Resident {
     mailbox: Mailbox,
     load: Rc<Load>,
 }
@@ -89,7 +89,7 @@ pub(crate) struct Load {
 }
 
 impl Resident {
-    fn put(&self, parcel: Parcel) {
+    pub(crate) fn put(&self, parcel: Parcel) {
         self.load.queued.set(self.load.queued.get() + 1);
         self.mailbox.put(parcel);
     }
@@ -155,6 +155,10 @@ impl Host {
     /// Gives an entity a parcel, loading the entity if it is not. The only way to an entity.
     pub(crate) fn give(self: &Rc<Self>, address: Address, parcel: Parcel) {
         let mut residents = self.residents.borrow_mut();
+        if !residents.contains_key(&address) && !self.owns(shard_of(address, self.shard_count)) {
+            drop(residents);
+            return self.turn_away_stranger(parcel);
+        }
         if let Parcel::Letter(Letter::Unfollow { session, .. }) = &parcel
             && !residents.contains_key(&address)
         {
@@ -179,6 +183,16 @@ impl Host {
             }
             parcel => resident.put(parcel),
         }
+    }
+
+    /// Its entity is none of this process's business: perhaps any more.
+    fn turn_away_stranger(self: &Rc<Self>, parcel: Parcel) {
+        let reply_to = match parcel {
+            Parcel::Letter(letter) => letter.into_reply_to(),
+            Parcel::FollowAgain(again) => again.follow.reply_to,
+            Parcel::Wake(_) | Parcel::Reload | Parcel::Recount | Parcel::Announce(_) => return,
+        };
+        self.send([Output::Reply(reply_to, Err(unavailable()))]);
     }
 
     /// A session follows a customer that it has just become: there is nothing to load.
@@ -327,9 +341,9 @@ impl Host {
         self.send(outputs);
     }
 
-    /// Is this process the shard's writer?
+    /// May this process serve the shard now?
     pub(crate) fn owns(&self, shard: ShardId) -> bool {
-        self.shards.borrow().contains_key(&shard)
+        self.shards.borrow().get(&shard).is_some_and(Shard::is_open) && self.tenure.holds(self.clock.now())
     }
 
     /// No step waits for a commit.

@@ -1,25 +1,37 @@
-//! Who may write a shard.
+//! For how long this process may serve what it owns.
+//!
+//! The epochs of the store make sure that a process which has lost a shard unnoticed writes nothing. The tenure makes
+//! sure that it does not go on answering either: a process of several serves only while its last confirmed beat is fresh, by
+//! its own clock, and the others wait longer than that before they take over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::future::BoxFuture;
-use jono_store::{CommitError, Epoch, ShardId, Store};
+use jono_domain::time::Time;
 
-/// Hands out shards. A lease says who *should* write; the epoch that comes with it makes the store refuse
-/// everybody else, so a lease that is lost unnoticed harms nothing.
-pub trait Lease: Send + Sync + 'static {
-    /// Makes this process the shard's writer. Resolves when it is; nobody else's commit is applied from then on.
-    ///
-    /// # Errors
-    /// What the store says; the shard is not owned.
-    fn acquire(&self, shard: ShardId) -> BoxFuture<'static, Result<Epoch, CommitError>>;
-}
+/// Shared by whoever serves and whoever beats.
+#[derive(Debug)]
+pub(crate) struct Tenure(AtomicU64);
 
-/// The lease of a process that is alone with its store: it owns every shard from its start to its end.
-pub(crate) struct Alone(pub(crate) Arc<dyn Store>);
+impl Tenure {
+    /// Of a process that is alone with its store: for ever.
+    pub(crate) fn for_ever() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(u64::MAX)))
+    }
 
-impl Lease for Alone {
-    fn acquire(&self, shard: ShardId) -> BoxFuture<'static, Result<Epoch, CommitError>> {
-        self.0.acquire(shard)
+    /// Of a process among others: not yet.
+    pub(crate) fn not_yet() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(0)))
+    }
+
+    /// Until that moment of this process's own clock.
+    pub(crate) fn extend(&self, until: Time) {
+        self.0.store(until.0, Ordering::Release);
+    }
+
+    /// May it serve at this moment?
+    pub(crate) fn holds(&self, now: Time) -> bool {
+        let until = self.0.load(Ordering::Acquire);
+        until == u64::MAX || now.0 < until
     }
 }

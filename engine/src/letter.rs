@@ -1,14 +1,16 @@
 //! What travels to an entity.
 
 use jono_domain::account::Who;
+use jono_domain::conversation;
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::Refusal;
+use serde::{Deserialize, Serialize};
 
 use crate::delivery::SessionRef;
 use crate::request::{Answer, Follow, Outcome, ReplyTo};
 
 /// One thing for one entity.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Letter {
     /// A command, and to whom the answer goes.
     Ask(Ask),
@@ -29,7 +31,7 @@ pub enum Letter {
 }
 
 /// A command on its way.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// Whose credential.
     pub who: Who,
@@ -77,6 +79,29 @@ impl Letter {
         match self {
             Letter::Ask(ask) => ask.who == Who::Engine,
             Letter::Follow { .. } | Letter::Unfollow { .. } => false,
+        }
+    }
+
+    /// A tale that its teller will not tell again by itself, should the receiver's process die with it. Everything else is
+    /// told anew by [`Machine::announce`](jono_domain::Machine::announce).
+    pub(crate) fn is_told_once(&self) -> bool {
+        match self {
+            Letter::Ask(Ask { who: Who::Engine, order: Order::Conversation(_, command), .. }) => {
+                !matches!(**command, conversation::Command::Place { .. })
+            }
+            Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(_, command), .. }) => {
+                !matches!(**command, jono_domain::queue::Command::Announce { .. })
+            }
+            Letter::Ask(_) | Letter::Follow { .. } | Letter::Unfollow { .. } => false,
+        }
+    }
+
+    /// Who waits for the answer.
+    pub(crate) fn reply_to_mut(&mut self) -> Option<&mut ReplyTo> {
+        match self {
+            Letter::Ask(ask) => Some(&mut ask.reply_to),
+            Letter::Follow { follow, .. } => Some(&mut follow.reply_to),
+            Letter::Unfollow { .. } => None,
         }
     }
 

@@ -53,6 +53,8 @@ pub const UNASKED_BYTES_MAX: usize = 16 * 1024;
 pub const START_PATIENCE_MS: u64 = 5_000;
 /// How long a stop waits for what is under way.
 pub const STOP_PATIENCE_MS: u64 = 10_000;
+/// How long a shard that is given back waits for its commits. One that takes longer is given up: whoever asked is told.
+pub const CLOSING_PATIENCE_MS: u64 = 3_000;
 /// Rounds of deadlines in one waking. Each moves a deadline, and no machine has half as many.
 pub const EXPIRIES_PER_WAKE_MAX: usize = 16;
 /// Bytes of snapshots and records in one commit, unless one write alone is larger: a quarter of what a store takes.

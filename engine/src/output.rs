@@ -136,6 +136,7 @@ impl Host {
                 Output::CatchUp(catch_up) => self.catch_up(*catch_up, &mut deliveries),
                 Output::PublishOrganisation(organisation) => {
                     self.directory.rcu(|directory| directory.with(&organisation));
+                    self.bus.settings_changed(organisation.id);
                 }
             }
         }

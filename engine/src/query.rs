@@ -38,7 +38,7 @@ impl Host {
             Query::Search { text, queue, from, to, cursor, limit } => {
                 let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
                 if words.is_empty() {
-                    return Err(Refusal::Invalid("text"));
+                    return Err(Refusal::invalid("text"));
                 }
                 let wanted = Wanted { words, from: from.unwrap_or(Time(0)), to: to.unwrap_or(Time(u64::MAX)) };
                 self.search(who, &wanted, queue, cursor.as_deref(), limit.clamp(1, PAGE_ROWS_MAX)).await
@@ -192,11 +192,11 @@ impl Host {
         let mut reads = 0;
         let mut closed_after = Vec::new();
         let (open_cursor, closed_cursor) =
-            match cursor.map(|cursor| cursor.split_at_checked(1).ok_or(Refusal::Invalid("cursor"))).transpose()? {
+            match cursor.map(|cursor| cursor.split_at_checked(1).ok_or(Refusal::invalid("cursor"))).transpose()? {
                 None => (Some(None), None),
                 Some(("o", place)) => (Some(Some(read_place(place)?)), None),
                 Some(("c", key)) => (None, Some(read_hex(key)?)),
-                Some(_) => return Err(Refusal::Invalid("cursor")),
+                Some(_) => return Err(Refusal::invalid("cursor")),
             };
         if let Some(after) = open_cursor {
             let mut after = after;
@@ -303,7 +303,7 @@ fn write_place((state, at, conversation): &ListPlace) -> String {
 }
 
 fn read_place(text: &str) -> Result<ListPlace, Refusal> {
-    let bad = || Refusal::Invalid("cursor");
+    let bad = || Refusal::invalid("cursor");
     if text.len() != 49 || !text.is_ascii() {
         return Err(bad());
     }
@@ -323,7 +323,7 @@ fn write_hex(bytes: &[u8]) -> String {
 }
 
 fn read_hex(text: &str) -> Result<Vec<u8>, Refusal> {
-    let bad = || Refusal::Invalid("cursor");
+    let bad = || Refusal::invalid("cursor");
     // The longest cursor is a time and an id.
     if !text.is_ascii() || text.len() % 2 == 1 || text.len() > 64 {
         return Err(bad());

@@ -6,12 +6,13 @@ use jono_domain::id::{ConversationId, QueueId};
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::{Refusal, Reply};
 use jono_domain::time::Time;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
 use crate::delivery::SessionRef;
 
 /// To whom an answer goes. A request is answered exactly once, unless the process ends first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum ReplyTo {
     /// To a session, as a [`crate::delivery::Delivery::Answer`], in order with what else it is told.
     Session {
@@ -23,7 +24,26 @@ pub enum ReplyTo {
     /// To whoever waits.
     Once(oneshot::Sender<Answer>),
     /// Nobody waits.
+    #[default]
     Nobody,
+}
+
+/// Between processes: a session and its number. Whoever waits in this process is given a number before a request leaves it.
+impl Serialize for ReplyTo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let session = match self {
+            ReplyTo::Session { session, request } => Some((*session, *request)),
+            ReplyTo::Once(_) | ReplyTo::Nobody => None,
+        };
+        session.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReplyTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let session = Option::<(SessionRef, u64)>::deserialize(deserializer)?;
+        Ok(session.map_or(ReplyTo::Nobody, |(session, request)| ReplyTo::Session { session, request }))
+    }
 }
 
 /// A request to one entity.
@@ -40,7 +60,7 @@ pub struct Request {
 }
 
 /// A session begins to follow an entity: it is told what happens there from now on.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Follow {
     /// The session.
     pub session: SessionRef,
@@ -117,7 +137,7 @@ pub enum View {
 }
 
 /// A message that was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     /// The conversation it is in.
     pub row: Row,
@@ -126,7 +146,7 @@ pub struct Hit {
 }
 
 /// A yes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// What the entity answered.
     Reply(Reply),

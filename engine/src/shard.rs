@@ -90,15 +90,34 @@ pub(crate) struct Shard {
     waiting: Vec<Step>,
     under_way: bool,
     flush_planned: bool,
+    /// It is about to be given back: what was decided is committed, and nothing is decided any more.
+    is_closing: bool,
 }
 
 impl Shard {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self { epoch, waiting: Vec::new(), under_way: false, flush_planned: false }
+        Self { epoch, waiting: Vec::new(), under_way: false, flush_planned: false, is_closing: false }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.is_closing = true;
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closing
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && !self.under_way
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What was decided and will not be committed any more.
+    pub(crate) fn into_waiting(self) -> Vec<Step> {
+        self.waiting
     }
 
     /// The next batch: as many steps as fit, at least one.
@@ -152,7 +171,8 @@ impl Host {
                 continue;
             }
             state.under_way = true;
-            let batch = Batch { shard, epoch: state.epoch, writes };
+            let epoch = state.epoch;
+            let batch = Batch { shard, epoch, writes };
             drop(shards);
             self.counters.commits.add(1);
             self.counters.writes.add(batch.writes.len() as u64);
@@ -160,14 +180,16 @@ impl Host {
             let host = Rc::clone(self);
             actix_rt::spawn(async move {
                 let outcome = commit.await;
-                host.committed(shard, steps, outcome);
+                host.committed(shard, epoch, steps, outcome);
             });
             return;
         }
     }
 
-    fn committed(self: &Rc<Self>, shard: ShardId, steps: Vec<Step>, outcome: Result<(), CommitError>) {
-        if let Some(state) = self.shards.borrow_mut().get_mut(&shard) {
+    fn committed(self: &Rc<Self>, shard: ShardId, epoch: Epoch, steps: Vec<Step>, outcome: Result<(), CommitError>) {
+        // Meanwhile the shard may have been given back, and have come again under another epoch.
+        let is_current = |state: &&mut Shard| state.epoch == epoch;
+        if let Some(state) = self.shards.borrow_mut().get_mut(&shard).filter(is_current) {
             state.under_way = false;
         }
         match outcome {
@@ -177,15 +199,15 @@ impl Host {
                 tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
                 // Whatever was decided meanwhile may rest on what was not committed.
                 let mut shards = self.shards.borrow_mut();
-                let waiting = match &error {
-                    CommitError::Fenced { .. } => {
-                        self.counters.commits_fenced.add(1);
-                        shards.remove(&shard).map(|state| state.waiting)
+                let state = shards.get_mut(&shard).filter(is_current);
+                let is_known = state.is_some();
+                let waiting = state.map(|state| std::mem::take(&mut state.waiting));
+                if matches!(error, CommitError::Fenced { .. }) {
+                    self.counters.commits_fenced.add(1);
+                    if is_known {
+                        shards.remove(&shard);
                     }
-                    CommitError::Conflict { .. } | CommitError::Unavailable(_) | CommitError::Unknown(_) => {
-                        shards.get_mut(&shard).map(|state| std::mem::take(&mut state.waiting))
-                    }
-                };
+                }
                 drop(shards);
                 let waiting = waiting.unwrap_or_default();
                 if matches!(error, CommitError::Unknown(_)) {

@@ -195,6 +195,7 @@ fn acknowledgement(config: &Config) -> (&'static str, &'static str) {
         (Durability::Memory, Some(_)) => ("memory", "an orderly stop, and nothing else"),
         (Durability::Second, _) => ("second", "the end of the process, and a power cut but for the last second"),
         (Durability::Disk, _) => ("disk", "a power cut"),
+        (Durability::Replica, _) => ("replica", "a power cut, and the loss of one Redis server"),
     }
 }
 

@@ -85,6 +85,12 @@ pub trait Machine: Clone + Default + Serialize + DeserializeOwned + 'static {
     /// that are gone, and announcements to others who may have forgotten.
     fn recovered(&self, id: Self::Id, context: &Context<'_>) -> (Vec<Self::Event>, Vec<Effect>);
 
+    /// What others should know of it, in full: they are told again when they may have forgotten, another process having
+    /// taken them over.
+    fn announce(&self, _id: Self::Id) -> Vec<Effect> {
+        Vec::new()
+    }
+
     /// Whether sessions of this credential may follow the entity, and as which audience.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What a request is answered with: a reply, or a refusal with a stable reason.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub enum Refusal {
     /// It does not fit the state as it is; the text says why.
     Conflict(String),
     /// A field has no acceptable value.
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
     /// Somebody else holds the claim.
     ClaimHeld {
         /// Who.
@@ -78,6 +79,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// A field that has no acceptable value.
+    #[must_use]
+    pub fn invalid(field: &'static str) -> Self {
+        Self::Invalid(Cow::Borrowed(field))
+    }
+
     /// A conflict with its reason.
     #[must_use]
     pub fn conflict(why: &str) -> Self {

@@ -15,7 +15,7 @@ pub fn check_text(text: &str) -> Result<(), Refusal> {
     // Real texts hold these five, and JSON writes each in two bytes. The others take six: a message of
     // nothing else would burden its readers' connections.
     if text.chars().any(|c| c < ' ' && !matches!(c, '\u{8}' | '\t' | '\n' | '\u{c}' | '\r')) {
-        return Err(Refusal::Invalid("text"));
+        return Err(Refusal::invalid("text"));
     }
     Ok(())
 }
@@ -27,7 +27,7 @@ pub fn check_text(text: &str) -> Result<(), Refusal> {
 pub fn check_name(name: &str) -> Result<(), Refusal> {
     check(name, NAME_BYTES_MAX, "name")?;
     if name.chars().any(char::is_control) {
-        return Err(Refusal::Invalid("name"));
+        return Err(Refusal::invalid("name"));
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
 pub fn check_word(word: &str, field: &'static str) -> Result<(), Refusal> {
     check(word, WORD_BYTES_MAX, field)?;
     if word.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(Refusal::Invalid(field));
+        return Err(Refusal::invalid(field));
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ fn check(text: &str, bytes_max: usize, field: &'static str) -> Result<(), Refusa
         return Err(Refusal::TooLarge { max: bytes_max as u64 });
     }
     if text.trim().is_empty() {
-        return Err(Refusal::Invalid(field));
+        return Err(Refusal::invalid(field));
     }
     Ok(())
 }

@@ -134,15 +134,17 @@ impl<M: Kind> Entity<M> {
     }
 
     /// Another owner has the shard: it is none of this process's business any more.
-    fn stop_loading(&mut self, ctx: &mut ActorContext<Self>) {
-        let Stage::Loading(_, waiting) = std::mem::replace(&mut self.stage, Stage::Quarantined) else { return };
+    pub(super) fn stop_loading(&mut self, ctx: &mut ActorContext<Self>) {
+        if let Stage::Loading(_, waiting) = std::mem::replace(&mut self.stage, Stage::Quarantined) {
+            waiting.into_iter().for_each(|parcel| self.refuse(parcel, unavailable()));
+        }
         self.load.loading.set(false);
-        waiting.into_iter().for_each(|parcel| self.refuse(parcel, unavailable()));
         self.leave_when_empty(ctx);
     }
 }
 
-fn state_of<M: Kind>(loaded: &Loaded) -> Result<M, codec::DecodeError> {
+/// The state that snapshot and log give.
+pub(crate) fn state_of<M: Kind>(loaded: &Loaded) -> Result<M, codec::DecodeError> {
     let mut state: M = match &loaded.snapshot {
         Some((_, bytes)) => codec::decode(bytes)?,
         None => M::default(),
@@ -158,8 +160,11 @@ fn is_awaited(parcel: &Parcel) -> bool {
     match parcel {
         Parcel::Letter(Letter::Ask(ask)) => !matches!(ask.reply_to, ReplyTo::Nobody),
         Parcel::Letter(Letter::Follow { unasked, .. }) => !unasked,
-        Parcel::Letter(Letter::Unfollow { .. }) | Parcel::Wake(_) | Parcel::Reload | Parcel::FollowAgain(_) | Parcel::Recount => {
-            false
-        }
+        Parcel::Letter(Letter::Unfollow { .. })
+        | Parcel::Wake(_)
+        | Parcel::Reload
+        | Parcel::FollowAgain(_)
+        | Parcel::Recount
+        | Parcel::Announce(_) => false,
     }
 }

@@ -13,6 +13,7 @@ use jono_domain::time::Time;
 use jono_store::{Loaded, ShardId};
 
 use crate::answers::Answers;
+use crate::delivery::Moved;
 use crate::host::{Host, Load};
 use crate::kind::Kind;
 use crate::letter::{Ask, Letter};
@@ -24,6 +25,8 @@ mod following;
 mod loading;
 mod rest;
 mod step;
+
+pub(crate) use loading::state_of;
 
 /// What an entity finds in its mailbox.
 #[derive(Debug, Message)]
@@ -39,6 +42,8 @@ pub(crate) enum Parcel {
     FollowAgain(Box<FollowAgain>),
     /// Followers have left otherwise than by a letter.
     Recount,
+    /// Others may have forgotten what it has told them.
+    Announce(Moved),
 }
 
 /// One entity.
@@ -124,7 +129,7 @@ impl<M: Kind> Entity<M> {
     fn take(&mut self, parcel: Parcel, ctx: &mut ActorContext<Self>) {
         if !self.host.owns(self.shard) {
             self.refuse(parcel, unavailable());
-            return self.leave_when_empty(ctx);
+            return self.stop_loading(ctx);
         }
         if self.load.stale.get() && matches!(self.stage, Stage::Ready) {
             self.reload(ctx);
@@ -156,7 +161,7 @@ impl<M: Kind> Entity<M> {
         let reply_to = match parcel {
             Parcel::Letter(letter) => letter.into_reply_to(),
             Parcel::FollowAgain(again) => again.follow.reply_to,
-            Parcel::Wake(_) | Parcel::Reload | Parcel::Recount => return,
+            Parcel::Wake(_) | Parcel::Reload | Parcel::Recount | Parcel::Announce(_) => return,
         };
         self.host.send([Output::Reply(reply_to, Err(refusal))]);
     }
@@ -181,6 +186,7 @@ impl<M: Kind> Entity<M> {
             Parcel::Letter(Letter::Unfollow { session, .. }) => self.guarded(ctx, |entity| entity.unfollow(session)),
             Parcel::FollowAgain(again) => self.guarded(ctx, |entity| entity.follow_again(*again)),
             Parcel::Recount => self.guarded(ctx, Self::count_followers),
+            Parcel::Announce(moved) => self.guarded(ctx, |entity| entity.announce(&moved)),
             Parcel::Wake(at) => {
                 if self.alarm == Some(at) {
                     self.alarm = None;
@@ -211,7 +217,7 @@ fn quarantined() -> Refusal {
 fn is_from_outside(parcel: &Parcel) -> bool {
     match parcel {
         Parcel::Letter(letter) => letter.is_from_outside(),
-        Parcel::Wake(_) | Parcel::Reload | Parcel::FollowAgain(_) | Parcel::Recount => false,
+        Parcel::Wake(_) | Parcel::Reload | Parcel::FollowAgain(_) | Parcel::Recount | Parcel::Announce(_) => false,
     }
 }
 

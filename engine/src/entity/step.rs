@@ -9,6 +9,7 @@ use jono_store::{Answer as StoredAnswer, IndexChange as StoredIndexChange, Write
 use super::Entity;
 use crate::answers::Remembered;
 use crate::codec;
+use crate::delivery::Moved;
 use crate::directory::Directory;
 use crate::kind::{Kind, key_of};
 use crate::letter::{Ask, answered};
@@ -87,6 +88,13 @@ impl<M: Kind> Entity<M> {
         let effects = effects.into_iter().chain(reactions).collect();
         let write = self.write(events);
         self.hand_in(write, effects, None, None, None);
+    }
+
+    /// Tells those of these shards anew what they should know of it.
+    pub(super) fn announce(&mut self, moved: &Moved) {
+        let told = self.state.announce(self.id).into_iter();
+        let told = told.filter(|effect| matches!(effect, Effect::Tell(order) if moved.holds(order.address()))).collect();
+        self.hand_in(None, told, None, None, None);
     }
 
     fn hand_in(

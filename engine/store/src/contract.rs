@@ -1,4 +1,5 @@
-//! What every store must do: one function per promise, run against a fresh store each.
+//! What every store must do: one function per promise, run against a fresh store each. What every exchange
+//! must do is in [`exchange`].
 //!
 //! ```
 //! use jono_store::{MemoryStore, contract};
@@ -14,6 +15,7 @@
 //! killing a process.
 
 mod commits;
+pub mod exchange;
 mod lists;
 mod reads;
 

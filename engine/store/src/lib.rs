@@ -21,13 +21,17 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub mod contract;
+mod exchange;
 mod fjall_store;
 pub mod limits;
 mod memory;
+mod memory_exchange;
 mod record;
 
+pub use exchange::{Exchange, ExchangeError, Member, NodeId, Owner, Picture, Position};
 pub use fjall_store::{FjallStore, OpenError};
 pub use memory::{CommitFault, Faults, MemoryStore};
+pub use memory_exchange::{ExchangeFaults, MemoryExchange};
 
 /// A logical shard. Entities hash to shards; a shard has one writer at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,8 @@ pub enum Durability {
     Second,
     /// Synced before the acknowledgement: survives a power cut.
     Disk,
+    /// On a second machine before the acknowledgement: survives the loss of one with its disk.
+    Replica,
 }
 
 /// Everything that one entity changes in one step.

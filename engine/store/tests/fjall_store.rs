@@ -119,6 +119,14 @@ fn something_that_is_no_store_is_not_opened() {
 }
 
 #[test]
+fn a_directory_has_no_replica() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("records");
+    assert!(matches!(FjallStore::open(&path, Durability::Replica), Err(OpenError::NoReplica)));
+    assert!(!path.exists());
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let version = OpenError::Version { found: 2, known: 1 };
     assert_eq!(version.to_string(), "the data directory has format 2, but this program knows only format 1");

@@ -139,7 +139,7 @@ fn lists_are_in_order_over_all_queues_and_end() {
             assert_eq!(world.query(customer_of(ANN), list(view, None, None)).await, Err(Refusal::Forbidden));
             for bad in ["", "x", "zz", "ü", &"0".repeat(49).replace('0', "+")] {
                 let answer = world.query(agent_of(BOB), list(view, None, Some(bad))).await;
-                assert!(matches!(answer, Err(Refusal::Invalid("cursor")) | Ok(_)), "{bad}: {answer:?}");
+                assert!(answer.is_ok() || answer == Err(Refusal::invalid("cursor")), "{bad}: {answer:?}");
             }
         }
     });
@@ -205,10 +205,10 @@ fn search_finds_every_word_in_open_and_ended_conversations() {
             };
             world.query(who, query)
         };
-        assert_eq!(query(agent_of(BOB), "  ", None).await, Err(Refusal::Invalid("text")));
+        assert_eq!(query(agent_of(BOB), "  ", None).await, Err(Refusal::invalid("text")));
         assert_eq!(query(customer_of(ANN), "x", None).await, Err(Refusal::Forbidden));
         for bad in ["", "ü", "o", "c0", "x12", "oü"] {
-            assert_eq!(query(agent_of(BOB), "x", Some(bad)).await, Err(Refusal::Invalid("cursor")), "{bad}");
+            assert_eq!(query(agent_of(BOB), "x", Some(bad)).await, Err(Refusal::invalid("cursor")), "{bad}");
         }
     });
 }

@@ -104,7 +104,7 @@ impl From<Refusal> for Problem {
             Refusal::Forbidden => Self::forbidden(),
             Refusal::NotFound => Self::not_found(),
             Refusal::Conflict(why) => conflict("conflict", &why),
-            Refusal::Invalid(field) => Self::invalid(field, format!("`{field}` has no acceptable value")),
+            Refusal::Invalid(field) => Self::invalid(&field, format!("`{field}` has no acceptable value")),
             Refusal::ClaimHeld { .. } => conflict("claim_held", "somebody else holds the claim"),
             Refusal::ClaimLost { .. } => conflict("claim_lost", "the claim is over"),
             Refusal::QueueClosed { .. } => conflict("queue_closed", "the queue is closed"),

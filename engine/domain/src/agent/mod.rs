@@ -212,7 +212,7 @@ impl Agent {
             .collect()
     }
 
-    fn announce(&self, id: AgentId) -> Option<Effect> {
+    fn presence_told(&self, id: AgentId) -> Option<Effect> {
         let presence = organisation::Presence {
             status: self.status,
             connected: self.disconnected_since.is_none(),
@@ -221,6 +221,12 @@ impl Agent {
         };
         let command = organisation::Command::AnnouncePresence { agent: id, presence };
         Some(Effect::Tell(Order::Organisation(self.organisation?, Box::new(command))))
+    }
+
+    /// What is held is a copy: a claim whose end was not heard of is asked for.
+    fn held_asked(&self, id: AgentId) -> impl Iterator<Item = Effect> {
+        let ask = conversation::Command::Announce { to: Address::Agent(id) };
+        self.held.keys().map(move |held| Effect::Tell(Order::Conversation(*held, Box::new(ask.clone()))))
     }
 
     fn adopt_settings(&self, context: &Context<'_>) -> Option<Event> {
@@ -289,7 +295,7 @@ impl Machine for Agent {
 
     fn react(&self, id: AgentId, event: &Event) -> Vec<Effect> {
         match event {
-            Event::StatusChanged(..) | Event::Disconnected(_) => self.announce(id).into_iter().collect(),
+            Event::StatusChanged(..) | Event::Disconnected(_) => self.presence_told(id).into_iter().collect(),
             Event::Held(conversation, Some(_)) => vec![Effect::FollowConversation(*conversation)],
             Event::CannedSet(..) => vec![Effect::Publish(None, Notice::Canned(self.canned_messages()))],
             Event::Asked(order) => vec![Effect::Forward((**order).clone())],
@@ -342,12 +348,13 @@ impl Machine for Agent {
         }
         let mut after = self.clone();
         events.iter().for_each(|event| after.evolve(event));
-        // What is held is a copy: a claim whose end was not heard of is asked for.
-        let ask = conversation::Command::Announce { to: Address::Agent(id) };
-        let ask = |held: &ConversationId| Effect::Tell(Order::Conversation(*held, Box::new(ask.clone())));
         // Who was never there has not gone.
-        let announced = after.announce(id).filter(|_| self.organisation.is_some());
-        (events, announced.into_iter().chain(self.held.keys().map(ask)).collect())
+        let announced = after.presence_told(id).filter(|_| self.organisation.is_some());
+        (events, announced.into_iter().chain(self.held_asked(id)).collect())
+    }
+
+    fn announce(&self, id: AgentId) -> Vec<Effect> {
+        self.presence_told(id).into_iter().chain(self.held_asked(id)).collect()
     }
 
     fn admit(&self, id: AgentId, context: &Context<'_>) -> Result<Audience, Refusal> {

@@ -162,8 +162,8 @@ fn canned_messages_are_ones_own_and_limited() {
     let mut world = World::new();
     assert_eq!(canned(&mut world, agent(EVE), "hi", Some("Hello, this is [agent]")), Err(Refusal::NotFound));
     assert_eq!(canned(&mut world, customer(1), "hi", Some("x")), Err(Refusal::NotFound));
-    assert_eq!(canned(&mut world, agent(BOB), "two words", Some("x")), Err(Refusal::Invalid("keyword")));
-    assert_eq!(canned(&mut world, agent(BOB), "hi", Some("")), Err(Refusal::Invalid("text")));
+    assert_eq!(canned(&mut world, agent(BOB), "two words", Some("x")), Err(Refusal::invalid("keyword")));
+    assert_eq!(canned(&mut world, agent(BOB), "hi", Some("")), Err(Refusal::invalid("text")));
     for n in 0..CANNED_MAX {
         assert_eq!(canned(&mut world, agent(BOB), &format!("k{n}"), Some("x")), Ok(Reply::Done));
     }

@@ -188,7 +188,7 @@ fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Co
 fn read(state: &Conversation, seq: u64, context: &Context<'_>) -> Decision {
     let audience = state.audience(context)?;
     if seq > state.log.head_for(audience) {
-        return Err(Refusal::Invalid("seq"));
+        return Err(Refusal::invalid("seq"));
     }
     let reader = context.who.author();
     Ok(if state.log.mark_moves(reader, seq) { vec![Event::Marked(reader, seq)] } else { Vec::new() })
@@ -319,7 +319,7 @@ fn prioritise(state: &Conversation, priority: i8, context: &Context<'_>) -> Deci
     state.agent(context)?;
     state.open()?;
     if !(PRIORITY_MIN..=PRIORITY_MAX).contains(&priority) {
-        return Err(Refusal::Invalid("priority"));
+        return Err(Refusal::invalid("priority"));
     }
     if priority == state.life.priority {
         return Ok(Vec::new());
@@ -362,7 +362,7 @@ fn rate(state: &Conversation, rating: u8, comment: Option<&str>, context: &Conte
         return Err(Refusal::Forbidden);
     }
     if !(1..=5).contains(&rating) {
-        return Err(Refusal::Invalid("rating"));
+        return Err(Refusal::invalid("rating"));
     }
     if let Some(comment) = comment {
         check_text(comment)?;

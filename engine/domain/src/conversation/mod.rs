@@ -196,6 +196,10 @@ impl Machine for Conversation {
         (events, react::announce_all(&after, id))
     }
 
+    fn announce(&self, id: ConversationId) -> Vec<Effect> {
+        if self.life.is_open() { react::announce_all(self, id) } else { Vec::new() }
+    }
+
     fn admit(&self, _id: ConversationId, context: &Context<'_>) -> Result<Audience, Refusal> {
         self.audience(context)
     }

@@ -1043,7 +1043,7 @@ fn texts_have_limits() {
         let longer = Command::Send { claim: None, text: text(TEXT_BYTES_MAX + 1) };
         assert_eq!(ask(&mut world, who, longer), too_large(TEXT_BYTES_MAX));
         let empty = Command::Send { claim: None, text: " \n".to_owned() };
-        assert_eq!(ask(&mut world, who, empty), Err(Refusal::Invalid("text")));
+        assert_eq!(ask(&mut world, who, empty), Err(Refusal::invalid("text")));
         let preview = Some(text(TEXT_BYTES_MAX + 1));
         assert_eq!(ask(&mut world, who, Command::Type { typing: true, preview }), too_large(TEXT_BYTES_MAX));
     }
@@ -1084,7 +1084,7 @@ fn metadata_has_limits() {
     // Empty pairs have no bytes, but take room.
     let hollow = Some(MetadataValue::Group(vec![(String::new(), String::new()); METADATA_ENTRIES_MAX + 1]));
     assert_eq!(set(&mut world, vec![("k1".to_owned(), hollow)]), too_large(METADATA_ENTRIES_MAX));
-    assert_eq!(set(&mut world, vec![("a b".to_owned(), None)]), Err(Refusal::Invalid("metadata")));
+    assert_eq!(set(&mut world, vec![("a b".to_owned(), None)]), Err(Refusal::invalid("metadata")));
 }
 
 #[test]

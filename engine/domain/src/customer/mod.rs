@@ -253,11 +253,15 @@ impl Machine for Customer {
     }
 
     fn recovered(&self, id: CustomerId, _context: &Context<'_>) -> (Vec<Event>, Vec<Effect>) {
+        (Vec::new(), self.announce(id))
+    }
+
+    fn announce(&self, id: CustomerId) -> Vec<Effect> {
         // What is kept here is a copy: an end that was not heard of must not count as open for ever.
         // What conversations know of a block is a copy too.
         let ask = conversation::Command::Announce { to: Address::Customer(id) };
         let ask = |open: &ConversationId| Effect::Tell(Order::Conversation(*open, Box::new(ask.clone())));
-        (Vec::new(), self.tell_conversations(Author::System).chain(self.open.iter().map(ask)).collect())
+        self.tell_conversations(Author::System).chain(self.open.iter().map(ask)).collect()
     }
 
     fn admit(&self, id: CustomerId, context: &Context<'_>) -> Result<Audience, Refusal> {

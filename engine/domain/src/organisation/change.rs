@@ -86,7 +86,7 @@ pub enum Change {
 pub(super) fn check(state: &Organisation, id: OrganisationId, change: &Change) -> Result<bool, Refusal> {
     match change {
         Change::Create { name, organisation } if *organisation == id => check_name(name)?,
-        Change::Create { .. } => return Err(Refusal::Invalid("organisation")),
+        Change::Create { .. } => return Err(Refusal::invalid("organisation")),
         Change::Rename { name } => check_name(name)?,
         Change::SetSettings { settings } => within(settings.offline_after_ms, 0, DAY_MS, "offline_after_ms")?,
         Change::PutSite { site, config: Some(config) } => check_site(state, *site, config)?,
@@ -196,7 +196,7 @@ fn room(have: usize, max: usize) -> Result<(), Refusal> {
 }
 
 fn within(value: u64, min: u64, max: u64, field: &'static str) -> Result<(), Refusal> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(Refusal::Invalid(field)) }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(Refusal::invalid(field)) }
 }
 
 fn check_site(state: &Organisation, site: SiteId, config: &Site) -> Result<(), Refusal> {
@@ -211,7 +211,7 @@ fn check_site(state: &Organisation, site: SiteId, config: &Site) -> Result<(), R
         check_name(origin)?;
     }
     if config.queues.iter().flatten().any(|queue| !state.queues.contains_key(queue)) {
-        return Err(Refusal::Invalid("queues"));
+        return Err(Refusal::invalid("queues"));
     }
     if !state.sites.contains_key(&site) {
         room(state.sites.len(), SITES_MAX)?;
@@ -230,7 +230,7 @@ fn check_queue(state: &Organisation, queue: QueueId, config: &QueueConfig) -> Re
     let targets = config.settings.transfer_targets.iter().flatten();
     room(targets.clone().count(), QUEUES_MAX + 1)?;
     if targets.clone().any(|target| !state.queues.contains_key(target)) {
-        return Err(Refusal::Invalid("transfer_targets"));
+        return Err(Refusal::invalid("transfer_targets"));
     }
     if !state.queues.contains_key(&queue) {
         room(state.queues.len(), QUEUES_MAX)?;
@@ -241,7 +241,7 @@ fn check_queue(state: &Organisation, queue: QueueId, config: &QueueConfig) -> Re
 fn check_account(state: &Organisation, agent: AgentId, account: &Account) -> Result<(), Refusal> {
     check_name(&account.name)?;
     if account.queues.iter().any(|queue| !state.queues.contains_key(queue)) {
-        return Err(Refusal::Invalid("queues"));
+        return Err(Refusal::invalid("queues"));
     }
     if let Some(login) = &account.login {
         check_word(login, "login")?;

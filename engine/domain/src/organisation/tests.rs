@@ -118,7 +118,7 @@ fn site(key: &str, queues: Option<Vec<QueueId>>) -> Option<Site> {
 #[test]
 fn what_is_acceptable() {
     let mut world = World::new();
-    let invalid = |field| Err(Refusal::Invalid(field));
+    let invalid = |field| Err(Refusal::invalid(field));
     let (one, two) = (SiteId::from_bits(1), SiteId::from_bits(2));
     assert_eq!(change(&mut world, Change::Rename { name: "a\nb".to_owned() }), invalid("name"));
     assert_eq!(change(&mut world, Change::PutSite { site: one, config: site("shop", None) }), Ok(Reply::Done));

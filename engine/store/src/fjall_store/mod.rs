@@ -80,7 +80,12 @@ impl FjallStore {
     ///
     /// See [`OpenError`].
     pub fn open(dir: &Path, durability: Durability) -> Result<Self, OpenError> {
-        Ok(Self { service: Service::start(dir, durability)?, durability })
+        match durability {
+            Durability::Replica => Err(OpenError::NoReplica),
+            Durability::Memory | Durability::Second | Durability::Disk => {
+                Ok(Self { service: Service::start(dir, durability)?, durability })
+            }
+        }
     }
 
     /// Entities whose records do not read, as the last opening's check and later reads found out.

@@ -60,6 +60,8 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// [`Durability::Replica`](crate::Durability::Replica) was asked for: a directory is on one machine.
+    NoReplica,
     /// The directory could not be read, written or created.
     Io(io::Error),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for OpenError {
                 write!(f, "the data directory has format {found}, but this program knows only format {known}")
             }
             Self::Corrupt { what } => write!(f, "the data directory is damaged: {what}"),
+            Self::NoReplica => write!(f, "durability replica needs Redis with replicas: a data directory is on one machine"),
             Self::Io(error) => write!(f, "the data directory cannot be used: {error}"),
         }
     }
@@ -81,7 +84,7 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Locked | Self::Version { .. } | Self::Corrupt { .. } => None,
+            Self::Locked | Self::Version { .. } | Self::Corrupt { .. } | Self::NoReplica => None,
         }
     }
 }

@@ -238,7 +238,7 @@ impl Writer {
         }
         // At least to the operating system, so that what was acknowledged outlives these tables.
         let mode = match self.durability {
-            Durability::Disk => PersistMode::SyncData,
+            Durability::Disk | Durability::Replica => PersistMode::SyncData,
             Durability::Second if group.must_sync => PersistMode::SyncData,
             Durability::Second | Durability::Memory => PersistMode::Buffer,
         };

@@ -1,0 +1,383 @@
+//! The ways of a process among others: letters go to whoever owns their entity's shard, deliveries to whoever has the session.
+//!
+//! A letter may be lost with the process that it was sent to. Requests are sent again until they are answered
+//! (`asked`); what entities tell each other they tell again when an owner changes (`told`, `Machine::announce`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use jono_domain::id::OrganisationId;
+use jono_store::{Epoch, NodeId, Owner, ShardId};
+
+use super::asked::Asked;
+use super::envelope::Item;
+use super::link::Link;
+use super::limits::GATEWAYS_MAX;
+use super::told::Told;
+use crate::bus::{Bus, LocalBus};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::delivery::{Delivery, Moved, SessionRef};
+use crate::kind::shard_of;
+use crate::lease::Tenure;
+use crate::letter::Letter;
+use crate::output::unavailable;
+use crate::request::{Answer, Follow, ReplyTo};
+
+/// Behind this number of a process answers to its own requests arrive, instead of a listener's sessions.
+const ASKED: u32 = GATEWAYS_MAX;
+/// A session's gateway is the process's number and the listener's; without the first it is this process.
+const LISTENER_BITS: u32 = 8;
+
+/// Did the session come through that process?
+pub(crate) fn is_session_of(session: SessionRef, node: NodeId) -> bool {
+    session.gateway >> LISTENER_BITS == node.0
+}
+
+/// The owner of each shard, as far as this process knows.
+pub(crate) type Routes = Vec<Option<(NodeId, Epoch)>>;
+
+pub(crate) struct ClusterBus {
+    me: AtomicU32,
+    shard_count: u16,
+    local: Arc<LocalBus>,
+    tenure: Arc<Tenure>,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    routes: ArcSwap<Routes>,
+    links: ArcSwap<HashMap<NodeId, Arc<Link>>>,
+    asked: Mutex<Asked>,
+    told: Mutex<Told>,
+}
+
+impl ClusterBus {
+    pub(crate) fn new(
+        local: Arc<LocalBus>,
+        shard_count: u16,
+        tenure: Arc<Tenure>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            me: AtomicU32::new(0),
+            shard_count,
+            local,
+            tenure,
+            clock,
+            counters,
+            routes: ArcSwap::new(Arc::new(vec![None; usize::from(shard_count)])),
+            links: ArcSwap::default(),
+            asked: Mutex::default(),
+            told: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn me(&self) -> NodeId {
+        NodeId(self.me.load(Ordering::Acquire))
+    }
+
+    /// Everything that is sent from now on comes from that member.
+    pub(crate) fn become_member(&self, me: NodeId) {
+        self.me.store(me.0, Ordering::Release);
+    }
+
+    pub(crate) fn local(&self) -> &Arc<LocalBus> {
+        &self.local
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests under way.
+    pub(crate) fn asked_count(&self) -> usize {
+        self.asked().len()
+    }
+
+    /// Bytes that wait for other processes.
+    pub(crate) fn sending_bytes(&self) -> u64 {
+        self.links.load().values().map(|link| link.waiting_bytes()).sum()
+    }
+
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    // ---- what the node decides
+
+    /// These are the owners now. Says for which shards there is another one, or the same under another epoch.
+    pub(crate) fn set_routes(&self, routes: Routes) -> Moved {
+        let before = self.routes.swap(Arc::new(routes));
+        let after = self.routes.load();
+        let changed = before.iter().zip(after.iter()).enumerate().filter(|(_, (before, after))| before != after && after.is_some());
+        Moved::new(changed.map(|(shard, _)| ShardId(shard as u16)), self.shard_count)
+    }
+
+    /// These are the ways to others.
+    pub(crate) fn set_links(&self, links: HashMap<NodeId, Arc<Link>>) {
+        self.links.store(Arc::new(links));
+    }
+
+    pub(crate) fn links(&self) -> Arc<HashMap<NodeId, Arc<Link>>> {
+        self.links.load_full()
+    }
+
+    /// Owners have changed: what may have been lost with the old ones is sent again.
+    pub(crate) fn owners_changed(&self, moved: &Moved) {
+        let now = self.clock.now();
+        let told = self.told().again(|shard| moved.holds_shard(shard), now);
+        told.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        self.asked().owners_changed(now);
+        self.look_through_asked();
+    }
+
+    /// Sends again what was not answered, and gives up what waits for too long.
+    pub(crate) fn look_through_asked(&self) {
+        let due = self.asked().due(self.clock.now());
+        if !due.again.is_empty() {
+            self.counters.asked_again.add(due.again.len() as u64);
+        }
+        due.again.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        due.given_up.into_iter().for_each(|reply_to| self.answer(reply_to, Err(unavailable())));
+    }
+
+    /// Nothing that is under way will be answered.
+    pub(crate) fn give_up(&self) {
+        let given_up = self.asked().give_up();
+        given_up.into_iter().for_each(|reply_to| self.answer(reply_to, Err(unavailable())));
+    }
+
+    /// To all other processes.
+    pub(crate) fn broadcast(&self, item: &Item) {
+        let links = self.links.load();
+        if links.is_empty() {
+            return;
+        }
+        let item = item.encode();
+        links.values().for_each(|link| link.put(item.clone()));
+    }
+
+    pub(crate) fn publish_owners(&self, owners: &[(ShardId, Owner)]) {
+        self.broadcast(&Item::owners(owners));
+    }
+
+    pub(crate) fn send_item(&self, to: NodeId, item: &Item) {
+        if let Some(link) = self.links.load().get(&to) {
+            link.put(item.encode());
+        }
+    }
+
+    // ---- what has come
+
+    /// A letter from another process, for an entity of this one; if it is none, whoever sent it will hear of the owner.
+    pub(crate) fn receive(&self, letter: Letter) {
+        let shard = shard_of(letter.address(), self.shard_count);
+        if !self.is_mine(shard) {
+            self.counters.misrouted.add(1);
+            return self.answer(letter.into_reply_to(), Err(unavailable()));
+        }
+        if let Err(letter) = self.local.post(letter) {
+            let busy = jono_domain::reply::Refusal::Busy { retry_after_ms: crate::limits::RETRY_AFTER_MS };
+            self.counters.refused_busy.add(1);
+            self.answer(letter.into_reply_to(), Err(busy));
+        }
+    }
+
+    /// Deliveries from another process, to sessions of this one.
+    pub(crate) fn receive_deliveries(&self, sessions: &[(u8, u64)], delivery: Delivery) {
+        let mut batch = Vec::with_capacity(sessions.len());
+        for (listener, session) in sessions {
+            let session = SessionRef { gateway: u32::from(*listener), session: *session };
+            self.take(session, delivery.clone(), &mut batch);
+        }
+        self.deliver_here(batch);
+    }
+
+    // ---- within
+
+    fn is_mine(&self, shard: ShardId) -> bool {
+        let routes = self.routes.load();
+        routes.get(usize::from(shard.0)).copied().flatten().is_some_and(|(node, _)| node == self.me())
+    }
+
+    fn answer(&self, reply_to: ReplyTo, answer: Answer) {
+        match reply_to {
+            ReplyTo::Session { session, request } => self.deliver(vec![(session, Delivery::Answer { request, answer })]),
+            // Whoever asked may have gone.
+            ReplyTo::Once(sender) => drop(sender.send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
+
+    fn is_from_here(reply_to: &ReplyTo) -> bool {
+        match reply_to {
+            ReplyTo::Session { session, .. } => session.gateway < GATEWAYS_MAX,
+            ReplyTo::Once(_) => true,
+            ReplyTo::Nobody => false,
+        }
+    }
+
+    fn named(&self, session: SessionRef) -> SessionRef {
+        let is_from_here = session.gateway <= GATEWAYS_MAX;
+        if is_from_here { SessionRef { gateway: self.me().0 << LISTENER_BITS | session.gateway, ..session } } else { session }
+    }
+
+    /// A request of this process gets a number, and a key if it has none, so that it may be sent twice.
+    fn ask(&self, mut letter: Letter, shard: ShardId) -> Result<(), Box<Letter>> {
+        let now = self.clock.now();
+        let is_from_outside = letter.is_from_outside();
+        let Some(number) = self.asked().number() else { return Err(Box::new(letter)) };
+        let follows = match &letter {
+            Letter::Follow { follow, .. } => Some((follow.session, follow.what)),
+            Letter::Ask(_) | Letter::Unfollow { .. } => None,
+        };
+        let asked = SessionRef { gateway: self.me().0 << LISTENER_BITS | ASKED, session: number };
+        let Some(place) = letter.reply_to_mut() else { return Ok(()) };
+        let reply_to = std::mem::replace(place, ReplyTo::Session { session: asked, request: 0 });
+        if !self.tenure.holds(now) {
+            // The others cannot be reached, and nothing may be done here.
+            self.answer(reply_to, Err(unavailable()));
+            return Ok(());
+        }
+        if let Letter::Ask(ask) = &mut letter
+            && ask.key.is_none()
+        {
+            // No client can choose such a key: it has a character that the protocol refuses.
+            ask.key = Some(format!("\u{1}{}.{number}", self.me().0));
+        }
+        let item = Item::Letter(letter);
+        let bytes = item.encode();
+        let Item::Letter(letter) = item else { return Ok(()) };
+        self.asked().wait(number, reply_to, (shard, bytes.clone()), follows, now);
+        match self.routes.load().get(usize::from(shard.0)).copied().flatten() {
+            Some((node, _)) if node == self.me() => self.local.post(letter).map_err(|mut letter| {
+                let reply_to = self.asked().withdraw(number);
+                if let (Some(place), Some(reply_to)) = (letter.reply_to_mut(), reply_to) {
+                    *place = reply_to;
+                }
+                debug_assert!(is_from_outside, "only those are refused");
+                letter
+            }),
+            Some((node, _)) => {
+                self.put(node, bytes);
+                Ok(())
+            }
+            // It waits for an owner.
+            None => Ok(()),
+        }
+    }
+
+    fn put(&self, node: NodeId, item: Bytes) {
+        if let Some(link) = self.links.load().get(&node) {
+            link.put(item);
+        }
+    }
+
+    fn send_again(&self, shard: ShardId, item: Bytes) {
+        match self.routes.load().get(usize::from(shard.0)).copied().flatten() {
+            Some((node, _)) if node == self.me() => {
+                if let Some(Item::Letter(letter)) = Item::decode(&item) {
+                    // Full: it will be sent once more.
+                    let _ = self.local.post(letter);
+                }
+            }
+            Some((node, _)) => self.put(node, item),
+            None => {}
+        }
+    }
+
+    /// A delivery to a session of this process, or an answer to one of its requests.
+    fn take(&self, session: SessionRef, delivery: Delivery, batch: &mut Vec<(SessionRef, Delivery)>) {
+        if session.gateway != ASKED {
+            return batch.push((session, delivery));
+        }
+        let Delivery::Answer { answer, .. } = delivery else { return };
+        let Some((reply_to, answer)) = self.asked().answered(session.session, answer, self.clock.now()) else { return };
+        match reply_to {
+            ReplyTo::Session { session, request } => batch.push((session, Delivery::Answer { request, answer })),
+            ReplyTo::Once(sender) => drop(sender.send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
+
+    fn deliver_here(&self, batch: Vec<(SessionRef, Delivery)>) {
+        if !batch.is_empty() {
+            self.local.deliver(batch);
+        }
+    }
+}
+
+impl Bus for ClusterBus {
+    fn post(&self, mut letter: Letter) -> Result<(), Box<Letter>> {
+        let shard = shard_of(letter.address(), self.shard_count);
+        match &mut letter {
+            Letter::Follow { follow: Follow { session, .. }, .. } => *session = self.named(*session),
+            Letter::Unfollow { session, what } => {
+                *session = self.named(*session);
+                let taken_back = self.asked().unfollow(*session, *what);
+                taken_back.into_iter().for_each(|reply_to| self.answer(reply_to, Err(crate::output::unfollowed_meanwhile())));
+            }
+            Letter::Ask(_) => {}
+        }
+        if letter.reply_to_mut().is_some_and(|reply_to| Self::is_from_here(reply_to)) {
+            return self.ask(letter, shard);
+        }
+        let route = self.routes.load().get(usize::from(shard.0)).copied().flatten();
+        let is_told_once = letter.is_told_once();
+        if let Some((node, _)) = route
+            && node == self.me()
+            && !is_told_once
+        {
+            return self.local.post(letter);
+        }
+        let item = Item::Letter(letter);
+        let bytes = item.encode();
+        if is_told_once {
+            self.told().keep(shard, bytes.clone(), self.clock.now());
+        }
+        match (route, item) {
+            (Some((node, _)), Item::Letter(letter)) if node == self.me() => return self.local.post(letter),
+            (Some((node, _)), _) => self.put(node, bytes),
+            // Whoever waits asks again; what is told is told again.
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
+        let me = self.me().0;
+        let mut here = Vec::with_capacity(batch.len());
+        let mut away: HashMap<u32, Vec<Item>> = HashMap::new();
+        for (session, delivery) in batch {
+            let (node, listener) = (session.gateway >> LISTENER_BITS, session.gateway & ((1 << LISTENER_BITS) - 1));
+            if node == 0 || node == me {
+                self.take(SessionRef { gateway: listener, ..session }, delivery, &mut here);
+                continue;
+            }
+            let items = away.entry(node).or_default();
+            let to = (listener as u8, session.session);
+            match (items.last_mut(), &delivery) {
+                // One notice to many sessions travels once.
+                (Some(Item::Deliver(sessions, Delivery::Notice(last))), Delivery::Notice(notice)) if Arc::ptr_eq(last, notice) => {
+                    sessions.push(to);
+                }
+                _ => items.push(Item::Deliver(vec![to], delivery)),
+            }
+        }
+        for (node, items) in away {
+            items.iter().for_each(|item| self.send_item(NodeId(node), item));
+        }
+        self.deliver_here(here);
+    }
+
+    fn settings_changed(&self, organisation: OrganisationId) {
+        self.broadcast(&Item::Settings(organisation));
+    }
+}

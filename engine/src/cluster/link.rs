@@ -1,0 +1,98 @@
+//! The way to one other process: items in order, in numbered parcels, one call under way at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use jono_store::{Exchange, ExchangeError, NodeId};
+use tokio::sync::mpsc;
+
+use super::envelope::pack;
+use super::limits::{LINK_BYTES_MAX, SEND_AGAIN_AFTER_MS};
+use crate::clock::Clock;
+
+/// Items packed in one go.
+const ITEMS_AT_ONCE: usize = 4096;
+
+/// Where items are put; clones and drops are cheap. When the last one is dropped, the way ends behind what was put.
+#[derive(Debug)]
+pub(crate) struct Link {
+    items: mpsc::UnboundedSender<Bytes>,
+    load: Arc<LinkLoad>,
+}
+
+#[derive(Debug, Default)]
+struct LinkLoad {
+    bytes: AtomicU64,
+    /// Items were left out: a number is left out too, and the receiver notices.
+    has_hole: AtomicBool,
+    is_cut: AtomicBool,
+}
+
+impl Link {
+    /// Opens the way; runs on the calling arbiter.
+    pub(crate) fn open(exchange: Arc<dyn Exchange>, clock: Arc<dyn Clock>, from: NodeId, to: NodeId) -> Arc<Self> {
+        let (items, inbox) = mpsc::unbounded_channel();
+        let load = Arc::new(LinkLoad::default());
+        actix_rt::spawn(run(exchange, clock, (from, to), inbox, Arc::clone(&load)));
+        Arc::new(Self { items, load })
+    }
+
+    /// Puts an item behind the others. What finds no room is left out, and the receiver will know.
+    pub(crate) fn put(&self, item: Bytes) {
+        let bytes = item.len() as u64;
+        if self.load.bytes.load(Ordering::Relaxed) + bytes > LINK_BYTES_MAX as u64 {
+            self.load.has_hole.store(true, Ordering::Relaxed);
+            return;
+        }
+        self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // A way that has ended leads to nobody.
+        let _ = self.items.send(item);
+    }
+
+    /// Nobody is there any more: what waits is dropped.
+    pub(crate) fn cut(&self) {
+        self.load.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.load.bytes.load(Ordering::Relaxed)
+    }
+}
+
+async fn run(
+    exchange: Arc<dyn Exchange>,
+    clock: Arc<dyn Clock>,
+    (from, to): (NodeId, NodeId),
+    mut inbox: mpsc::UnboundedReceiver<Bytes>,
+    load: Arc<LinkLoad>,
+) {
+    let mut number = 0;
+    let mut items = Vec::new();
+    while inbox.recv_many(&mut items, ITEMS_AT_ONCE).await > 0 {
+        let bytes: usize = items.iter().map(Bytes::len).sum();
+        let parcels = pack(from, &mut number, &items);
+        items.clear();
+        loop {
+            match exchange.send(to, parcels.clone()).await {
+                Ok(()) => break,
+                Err(ExchangeError::Gone) => return,
+                Err(error) if load.is_cut.load(Ordering::Relaxed) => {
+                    tracing::debug!(to = to.0, %error, "given up: the process is gone");
+                    return;
+                }
+                // Sent again under the same numbers, whatever became of it: the receiver knows them again.
+                Err(error) => {
+                    tracing::debug!(to = to.0, %error, "parcels wait");
+                    clock.sleep_until(clock.now() + SEND_AGAIN_AFTER_MS).await;
+                }
+            }
+        }
+        load.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        if load.has_hole.swap(false, Ordering::Relaxed) {
+            tracing::warn!(to = to.0, "a process does not read what it is sent: some was left out");
+            number += 1;
+        }
+    }
+}

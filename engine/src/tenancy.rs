@@ -1,0 +1,143 @@
+//! Shards come to an arbiter and go again. While a process is alone it owns all of them from its start to its end; among
+//! others they move.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jono_domain::message::Address;
+use jono_store::{EntityKey, Epoch, ReadError, ShardId};
+
+use crate::delivery::{Moved, SessionRef};
+use crate::entity::Parcel;
+use crate::host::Host;
+use crate::kind::address_of;
+use crate::limits::{CLOSING_PATIENCE_MS, RECOVERY_PAGE};
+use crate::shard::Shard;
+
+/// Why a shard could not be brought back.
+#[derive(Debug)]
+pub(crate) enum AdoptError {
+    /// The store could not be read.
+    Read(ReadError),
+    /// The store holds an entity that this Jono does not know.
+    Unknown,
+    /// It was lost meanwhile.
+    Lost,
+}
+
+impl From<ReadError> for AdoptError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Host {
+    /// This arbiter writes the shard under that epoch from now on.
+    pub(crate) fn own(&self, shard: ShardId, epoch: Epoch) {
+        self.shards.borrow_mut().insert(shard, Shard::new(epoch));
+    }
+
+    /// Brings back the shard's live entities; what fell due meanwhile fires.
+    pub(crate) async fn adopt(self: &Rc<Self>, shard: ShardId, epoch: Epoch) -> Result<(), AdoptError> {
+        self.own(shard, epoch);
+        let read = self.recover_live(shard, None, None).await;
+        if read.is_err() {
+            self.shards.borrow_mut().retain(|other, state| *other != shard || state.epoch() != epoch);
+        }
+        read
+    }
+
+    /// Brings back live entities whose keys come after `after`, up to `last`.
+    pub(crate) async fn recover_live(
+        self: &Rc<Self>,
+        shard: ShardId,
+        after: Option<EntityKey>,
+        last: Option<&EntityKey>,
+    ) -> Result<(), AdoptError> {
+        let mut after = after;
+        loop {
+            let page = self.store.load_live(shard, after, RECOVERY_PAGE).await?;
+            if !self.shards.borrow().contains_key(&shard) {
+                return Err(AdoptError::Lost);
+            }
+            let Some((key, _)) = page.last() else { return Ok(()) };
+            after = Some(key.clone());
+            for (key, loaded) in page {
+                if last.is_some_and(|last| key > *last) {
+                    return Ok(());
+                }
+                let address = address_of(&key).ok_or(AdoptError::Unknown)?;
+                self.counters.recovered.add(1);
+                self.recover(address, loaded);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Gives shards up: in order, when what was decided is committed first, or at once. When it resolves, nothing of
+    /// them is left here.
+    pub(crate) async fn leave(self: &Rc<Self>, moved: &Moved, is_orderly: bool) {
+        if is_orderly {
+            self.shards.borrow_mut().iter_mut().filter(|(shard, _)| moved.holds_shard(**shard)).for_each(|(_, state)| state.close());
+            let patience = tokio::time::Instant::now() + Duration::from_millis(CLOSING_PATIENCE_MS);
+            while !self.is_settled(moved) && tokio::time::Instant::now() < patience {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let left: Vec<Shard> = {
+            let mut shards = self.shards.borrow_mut();
+            let left: Vec<ShardId> = shards.keys().copied().filter(|shard| moved.holds_shard(*shard)).collect();
+            left.into_iter().filter_map(|shard| shards.remove(&shard)).collect()
+        };
+        for shard in left {
+            let waiting = shard.into_waiting();
+            if !waiting.is_empty() {
+                self.failed(Vec::new(), waiting);
+            }
+        }
+        // Each finds that it is not owned any more, and goes.
+        let residents = |host: &Host| -> Vec<Address> { host.addresses().filter(|address| moved.holds(*address)).collect() };
+        residents(self).into_iter().for_each(|address| self.give(address, Parcel::Reload));
+        while self.residents.borrow().keys().any(|address| moved.holds(*address)) {
+            tokio::task::yield_now().await;
+        }
+        self.followers.borrow_mut().retain(|address, _| !moved.holds(*address));
+    }
+
+    fn is_settled(&self, moved: &Moved) -> bool {
+        self.shards.borrow().iter().all(|(shard, state)| !moved.holds_shard(*shard) || state.is_idle())
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = Address> {
+        self.residents.borrow().keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Everybody here tells those of these shards anew what they should know.
+    pub(crate) async fn announce(self: &Rc<Self>, moved: &Moved) {
+        let all: Vec<Address> = self.addresses().collect();
+        for some in all.chunks(RECOVERY_PAGE) {
+            for address in some {
+                // Who has left meanwhile tells when it comes again.
+                if let Some(resident) = self.residents.borrow().get(address) {
+                    resident.put(Parcel::Announce(moved.clone()));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A process is gone, and with it its sessions.
+    pub(crate) fn forget_sessions(self: &Rc<Self>, is_gone: impl Fn(SessionRef) -> bool) {
+        let followed: Vec<_> = self.followers.borrow().iter().map(|(address, followers)| (*address, Rc::clone(followers))).collect();
+        for (address, followers) in followed {
+            if !followers.borrow_mut().forget(&is_gone) {
+                continue;
+            }
+            if self.residents.borrow().contains_key(&address) {
+                self.give(address, Parcel::Recount);
+            } else if followers.borrow().is_empty() {
+                self.drop_followers(address);
+            }
+        }
+    }
+}

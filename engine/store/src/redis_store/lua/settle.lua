@@ -1,0 +1,10 @@
+#!lua
+-- Makes sure that nothing which this writer sent before and gave up waiting for is applied from now on.
+--
+-- KEYS  1 the shard's own hash
+-- ARGV  1 writer, 2 a number larger than that of everything it sent
+local known = redis.call('HMGET', KEYS[1], 'writer', 'number')
+if known[1] ~= ARGV[1] or tonumber(known[2]) < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'writer', ARGV[1], 'number', ARGV[2])
+end
+return {'done'}
