@@ -325,7 +325,10 @@ export class JonoClient {
         this.#resumeWasGiven = resume !== undefined;
         if (resume) params.resume = resume;
         const recent = [...this.#tracks].slice(-SINCE_MAX).map(([conversation, track]) => [conversation, track.seq]);
-        if (recent.length > 0) params.since = Object.fromEntries(recent);
+        if (recent.length > 0) {
+            params.since = Object.fromEntries(recent);
+            if (this.#log) params.log = this.#log;
+        }
         this.#openId = this.#nextId++;
         this.#send({ jsonrpc: "2.0", id: this.#openId, method: "session.open", params });
     }

@@ -33,8 +33,16 @@ pub(super) fn turned_away(error: WireError) -> Failed {
     Failed { error, is_final: true }
 }
 
-/// Who it is, what they have of conversations, and whether they are a customer who has come back.
-pub(super) type Admitted = (Party, BTreeMap<ConversationId, u64>, bool);
+/// Who it is, and what they bring.
+pub(super) struct Admitted {
+    pub(super) party: Party,
+    /// What they have of conversations.
+    pub(super) since: BTreeMap<ConversationId, u64>,
+    /// A customer who has come back.
+    pub(super) was_resumed: bool,
+    /// What they had of conversations was of another log.
+    pub(super) is_other_log: bool,
+}
 
 /// Who it is, by what they show.
 pub(super) fn admitted(
@@ -44,7 +52,10 @@ pub(super) fn admitted(
     context: &Context<'_>,
 ) -> Result<Admitted, Failed> {
     let params: SessionOpen = read_params(params)?;
-    let since: BTreeMap<_, _> = params.since.iter().flatten().map(|(id, seq)| (id.0, *seq)).collect();
+    let log = log_name(context.gateway.engine.log_identity());
+    let is_other_log = params.log.as_ref().is_some_and(|theirs| *theirs != log);
+    let since: BTreeMap<_, _> =
+        params.since.iter().flatten().map(|(id, seq)| (id.0, if is_other_log { 0 } else { *seq })).collect();
     if since.len() > SINCE_MAX {
         return Err(WireError::too_large(SINCE_MAX as u64).into());
     }
@@ -52,7 +63,12 @@ pub(super) fn admitted(
         OpenRole::Customer => customer(params, origin, directory, context)?,
         OpenRole::Agent => (agent(&params, origin, directory, context)?, false),
     };
-    Ok((party, since, was_resumed))
+    Ok(Admitted { party, since, was_resumed, is_other_log })
+}
+
+/// How clients know a log.
+pub(super) fn log_name(identity: u64) -> String {
+    format!("log_{identity:016x}")
 }
 
 fn customer(

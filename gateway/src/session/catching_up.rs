@@ -133,12 +133,16 @@ impl Open {
     /// Is there something that waits for room?
     pub(super) fn has_more(&self) -> bool {
         let waits = !self.behind.is_empty() || !self.follow_later.is_empty();
-        waits && !self.is_going_on
+        (waits && !self.is_going_on) || !self.anew.is_empty()
     }
 
     /// The next page of a log, or the next conversation to be followed, if the peer has room.
     pub(super) fn go_on(&mut self, context: &mut Context<'_>) {
         if self.is_opening || !self.has_more() {
+            return;
+        }
+        self.go_on_anew(context);
+        if self.is_going_on {
             return;
         }
         if context.sink.outbox_bytes() > CAUGHT_UP_BELOW_BYTES {

@@ -1,11 +1,11 @@
 //! What all sessions of a process share, and how the socket layer and the engine reach them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jono_domain::id::{AgentId, CustomerId};
 use jono_engine::Engine;
-use jono_engine::delivery::{Deliver, Delivery, SessionRef};
+use jono_engine::delivery::{Deliver, Delivery, Moved, SessionRef};
 use jono_socket::{Admit, HttpRefusal, SocketId, StatusCode, Switchboard, UpgradeHead, header};
 
 use super::WireSession;
@@ -31,6 +31,10 @@ pub enum Told {
     Superseded,
     /// The server is going.
     Draining,
+    /// Other processes serve these entities now.
+    Moved(Moved),
+    /// The session must begin anew: what it was told may not stand any more.
+    Reset,
 }
 
 /// Tells sockets, by number.
@@ -55,23 +59,36 @@ pub struct Gateway {
     pub(super) settings: SessionSettings,
     /// As the engine numbered this gateway.
     pub(super) number: u32,
-    accounts: Accounts,
+    accounts: Arc<Accounts>,
     tell: Box<Tell>,
     draining: AtomicBool,
+    moves: Arc<Moves>,
+}
+
+/// How often entities have moved, and how often all sessions had to begin anew: for those that are being opened.
+#[derive(Debug, Default)]
+struct Moves {
+    moved: AtomicU64,
+    reset: AtomicU64,
 }
 
 impl Gateway {
     /// Attaches to the engine: deliveries go to the sockets of this switchboard.
     #[must_use]
     pub fn attach(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, switchboard: &Switchboard<Told>) -> Arc<Self> {
-        let number = engine.attach_gateway(Arc::new(EngineDeliver::new(switchboard.clone())));
+        let (accounts, moves) = (Arc::new(Accounts::default()), Arc::new(Moves::default()));
+        let deliver =
+            EngineDeliver { switchboard: switchboard.clone(), accounts: Arc::clone(&accounts), moves: Arc::clone(&moves) };
+        let number = engine.attach_gateway(Arc::new(deliver));
         let switchboard = switchboard.clone();
-        let tell = move |told: Vec<(u64, Told)>| {
+        let tell = Box::new(move |told: Vec<(u64, Told)>| {
             switchboard.tell_many(told.into_iter().map(|(socket, told)| (SocketId::from_bits(socket), told)));
-        };
-        Self::new(Box::new(engine), auth, settings, number, Box::new(tell))
+        });
+        let draining = AtomicBool::new(false);
+        Arc::new(Self { engine: Box::new(engine), auth, settings, number, accounts, tell, draining, moves })
     }
 
+    #[cfg(test)]
     pub(super) fn new(
         engine: Box<dyn Backend>,
         auth: Arc<Auth>,
@@ -79,8 +96,13 @@ impl Gateway {
         number: u32,
         tell: Box<Tell>,
     ) -> Arc<Self> {
-        let accounts = Accounts::default();
-        Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false) })
+        let (accounts, moves) = (Arc::default(), Arc::default());
+        Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false), moves })
+    }
+
+    /// Counts of what would have been told to a session that was open: one that is being opened compares them.
+    pub(super) fn moves(&self) -> (u64, u64) {
+        (self.moves.moved.load(Ordering::SeqCst), self.moves.reset.load(Ordering::SeqCst))
     }
 
     /// Admits nobody any more, and tells all sessions that the server is going. The socket layer's own
@@ -196,15 +218,16 @@ pub(super) fn judge(
 }
 
 /// Takes the engine's deliveries to sockets.
-pub struct EngineDeliver {
+struct EngineDeliver {
     switchboard: Switchboard<Told>,
+    accounts: Arc<Accounts>,
+    moves: Arc<Moves>,
 }
 
 impl EngineDeliver {
-    /// To the sockets of this switchboard.
-    #[must_use]
-    pub fn new(switchboard: Switchboard<Told>) -> Self {
-        Self { switchboard }
+    fn tell_all(&self, told: impl Fn() -> Told) {
+        let sessions = self.accounts.all();
+        self.switchboard.tell_many(sessions.into_iter().map(|socket| (SocketId::from_bits(socket), told())));
     }
 }
 
@@ -212,5 +235,15 @@ impl Deliver for EngineDeliver {
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
         let told = batch.into_iter().map(|(session, delivery)| (SocketId::from_bits(session.session), Told::Delivery(delivery)));
         self.switchboard.tell_many(told);
+    }
+
+    fn moved(&self, moved: &Moved) {
+        self.moves.moved.fetch_add(1, Ordering::SeqCst);
+        self.tell_all(|| Told::Moved(moved.clone()));
+    }
+
+    fn reset(&self) {
+        self.moves.reset.fetch_add(1, Ordering::SeqCst);
+        self.tell_all(|| Told::Reset);
     }
 }

@@ -137,6 +137,18 @@ impl Life {
             }
             // Of an open that failed.
             (Told::Delivery(_), state @ State::Fresh(_)) => state,
+            (Told::Moved(moved), State::Open(mut open)) => {
+                open.moved(&moved, context);
+                State::Open(open)
+            }
+            // It will find that out when it is open.
+            (Told::Moved(_), state) => state,
+            (Told::Reset, state @ State::Fresh(_)) => state,
+            (Told::Reset, state) => {
+                self.is_closing = true;
+                sink.close(1012, "resume");
+                state
+            }
             (Told::Superseded, state) => {
                 self.is_closing = true;
                 sink.close(4002, "superseded");

@@ -9,7 +9,7 @@
 //! `session.open`), `admission` (who it is), `held_back` (what comes meanwhile), `opened` (the result), `open`
 //! (requests and deliveries), `plan` (what each method asks of the engine), `render` (what is made of the
 //! answers), `tracks` (how far the client has been told), `catching_up` (how it comes to have the rest),
-//! `replies`, `starts` (what one address may begin), `limits`.
+//! `moving` (what is followed elsewhere from now on), `replies`, `starts` (what one address may begin), `limits`.
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ mod gateway;
 mod held_back;
 mod life;
 mod limits;
+mod moving;
 mod open;
 mod opened;
 mod opening;
@@ -36,7 +37,7 @@ mod tracks;
 #[cfg(test)]
 mod tests;
 
-pub use gateway::{EngineDeliver, Gateway, GatewayAdmit, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Told};
+pub use gateway::{Gateway, GatewayAdmit, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Told};
 pub use limits::{Allowance, Rates, SessionLimits};
 pub use seam::{Backend, Sink};
 pub use starts::Starts;

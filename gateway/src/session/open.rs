@@ -63,6 +63,8 @@ pub(super) struct Open {
     pub(super) is_going_on: bool,
     /// `session.open` is not answered yet: nothing goes on by itself.
     pub(super) is_opening: bool,
+    /// What is to be followed again: see `moving`.
+    pub(super) anew: Vec<Address>,
 }
 
 /// A request that waits for answers: those to the numbers `first..first + count`.
@@ -87,6 +89,7 @@ impl Open {
             follow_later: VecDeque::new(),
             is_going_on: false,
             is_opening: true,
+            anew: Vec::new(),
         }
     }
 
@@ -316,6 +319,7 @@ impl Open {
                 }
                 return;
             }
+            (Render::FollowAnew { what }, answer) => return self.follows_anew(what, answer, context),
             (Render::FollowLater { conversation, after }, answer) => {
                 self.is_going_on = false;
                 if let Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) = answer {
@@ -345,6 +349,11 @@ impl Open {
             (render, answer) => reader.result(&render, answer),
         };
         context.replies.say(slot, result, context.sink);
+    }
+
+    /// The queues that are followed, sorted.
+    pub(super) fn subscribed(&self) -> &[QueueId] {
+        &self.subscribed
     }
 
     /// The session follows the queue now.

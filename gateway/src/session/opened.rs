@@ -3,6 +3,7 @@
 use jono_domain::limits::{PAGE_EVENTS_MAX, TEXT_BYTES_MAX};
 use jono_domain::organisation::Organisation;
 
+use super::admission::log_name;
 use super::limits::OPENED_LIST_BYTES;
 use super::open::Context;
 use super::opening::{AccountView, Opening};
@@ -73,7 +74,7 @@ impl Opening {
             session: format!("ses_{:x}_{:x}", session.gateway, session.session),
             resume,
             resumed: if self.since.is_empty() { self.was_resumed } else { self.is_complete },
-            log: format!("log_{:016x}", context.gateway.engine.log_identity()),
+            log: log_name(context.gateway.engine.log_identity()),
             me,
             organisation: ShownOrganisation {
                 named: OrganisationName { id: Id(organisation.id), name: &organisation.name },

@@ -13,7 +13,7 @@ use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Outcome, Request};
 use serde_json::value::RawValue;
 
-use super::admission::{Failed, admitted, turned_away};
+use super::admission::{Admitted, Failed, admitted, turned_away};
 use super::gateway::{Gateway, Origin};
 use super::held_back::HeldBack;
 use super::limits::{
@@ -58,6 +58,8 @@ pub(super) struct Opening {
     held_back: HeldBack,
     pub(super) is_complete: bool,
     pub(super) was_resumed: bool,
+    /// See [`Gateway::moves`], at the beginning.
+    moves: (u64, u64),
 }
 
 enum Expected {
@@ -87,7 +89,7 @@ pub(super) enum Progress {
 pub(super) fn begin(params: Option<&RawValue>, slot: Slot, fresh: Fresh, context: &mut Context<'_>) -> Progress {
     let directory = context.gateway.engine.directory();
     let admitted = admitted(params, fresh.origin.as_deref(), &directory, context);
-    let (party, since, was_resumed) = match admitted {
+    let Admitted { party, since, was_resumed, is_other_log } = match admitted {
         Ok(admitted) => admitted,
         Err(Failed { error, is_final }) => {
             context.replies.say(slot, Err(error), context.sink);
@@ -109,8 +111,9 @@ pub(super) fn begin(params: Option<&RawValue>, slot: Slot, fresh: Fresh, context
         conversations: Vec::new(),
         conversations_bytes: 0,
         held_back: HeldBack::default(),
-        is_complete: true,
+        is_complete: !is_other_log,
         was_resumed,
+        moves: context.gateway.moves(),
     });
     match opening.ask_for_account(&directory, context) {
         Ok(()) => Progress::Opening(opening),
@@ -329,16 +332,24 @@ impl Opening {
         // Resuming what will be told later cannot be promised.
         self.is_complete &= later.iter().all(|(conversation, _)| !self.since.contains_key(conversation));
         let result = self.result(!later.is_empty(), context);
-        let Self { slot, mut open, held_back, .. } = *self;
+        let Self { slot, mut open, held_back, moves, .. } = *self;
         let session = context.session();
         tracing::debug!(socket = session.session, who = ?open.party.who(), "session open");
         context.gateway.enter(open.party.account(), session.session);
+        let (moved, reset) = context.gateway.moves();
+        if reset != moves.1 {
+            // What was learnt meanwhile may not stand: it must begin anew, like all others.
+            context.sink.close(1012, "resume");
+        }
         context.sink.confirm_open();
         context.replies.say(slot, Ok(result), context.sink);
         open.follow_later(later);
         let then = held_back.tell(&mut open, context);
         if then == Then::GoOn {
             open.opened();
+            if moved != moves.0 {
+                open.follow_everything_anew(context);
+            }
             open.go_on(context);
         }
         Progress::Open(Box::new(open), then)

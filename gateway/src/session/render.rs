@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jono_domain::account::Audience;
 use jono_domain::conversation::Entry;
 use jono_domain::id::{AgentId, ConversationId, QueueId};
+use jono_domain::message::Address;
 use jono_domain::organisation::{Account, Organisation, Presence};
 use jono_domain::reply::{CannedMessage, ConversationView, QueueSummary, Reply};
 use jono_engine::directory::Directory;
@@ -39,6 +40,8 @@ pub(super) enum Render {
     Follow { conversation: ConversationId, after: u64, is_cancelled: bool },
     /// The same, not asked for by the client.
     FollowLater { conversation: ConversationId, after: u64 },
+    /// What is followed already, asked for again since others serve it now.
+    FollowAnew { what: Address },
     /// A part of a log.
     History { conversation: ConversationId, forward: bool },
     /// A part of a log for a client that was behind, and the last event it had heard of when that was asked.

@@ -27,6 +27,13 @@ pub struct Unfollowed {
     pub conversation: Id<ConversationId>,
 }
 
+/// `queue.renewed`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct QueueRenewed {
+    /// Which queue.
+    pub queue: Id<QueueId>,
+}
+
 /// `conversation.updated`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Updated<'a> {
@@ -234,6 +241,13 @@ pub const NOTIFICATIONS: &[Notification] = &[
         roles: Roles::AGENT,
         summary: "A subscribed queue's numbers changed, at most every 100 ms.",
         params: schema::<AgentQueue<'static>>,
+    },
+    Notification {
+        name: "queue.renewed",
+        roles: Roles::AGENT,
+        summary: "Another process serves the subscribed queue now: rows of its lists may have come and gone unseen. \
+                  Read them again with `conversation.list`.",
+        params: schema::<QueueRenewed>,
     },
     Notification {
         name: "notification.raised",

@@ -47,6 +47,9 @@ pub struct SessionOpen {
     pub metadata: Option<Metadata>,
     /// Per conversation the last event that the client has: the ones after it are sent. At most 256.
     pub since: Option<BTreeMap<Id<ConversationId>, u64>>,
+    /// The `log` that the numbers in `since` belong to, from the last result. If the server's is another one, they count for
+    /// nothing: everything is sent, and `resumed` is false.
+    pub log: Option<String>,
 }
 
 /// Methods that need a conversation alone.

@@ -114,7 +114,7 @@ fn every_refusal_reaches_the_client_with_its_reason() {
     }
     peer.ask("message.send", json!({ "conversation": conversation(4).to_string(), "text": "x" }));
     let number = peer.asked_one().number();
-    peer.answer(number, Err(Refusal::Invalid("text")));
+    peer.answer(number, Err(Refusal::invalid("text")));
     let sent = peer.sent_one();
     assert_eq!((&sent["error"]["code"], &sent["error"]["data"]["field"]), (&json!(-32_602), &json!("text")));
 }
