@@ -222,7 +222,7 @@ impl Engine {
             0 => cores.div_ceil(2),
             arbiters => arbiters,
         };
-        let secret = constant(&*store, "secret").await?;
+        let secret = secret_of(&*store).await?;
         let log_identity = u64::from_be_bytes(constant::<8>(&*store, "log identity").await?);
         let (local, inboxes) = LocalBus::new(shard_count, arbiters.min(usize::from(shard_count)));
         let common = Common {
@@ -376,6 +376,22 @@ impl Engine {
     async fn is_quiet(&self) -> bool {
         self.shared.arbiters.are_quiet().await && self.waiting() == 0 && self.shared.queries.available_permits() == QUERIES_MAX
     }
+}
+
+/// The secret that all processes on this store share; it is made if there is none.
+///
+/// # Errors
+/// [`StartError`], when the store cannot be read or written.
+pub async fn secret_of(store: &dyn Store) -> Result<[u8; 32], StartError> {
+    constant(store, "secret").await
+}
+
+/// How many shards this store has; 256 if it is new.
+///
+/// # Errors
+/// [`StartError`], when the store cannot be read or written.
+pub async fn shard_count_of(store: &dyn Store) -> Result<u16, StartError> {
+    shard_count(store, EngineConfig::default().shards).await
 }
 
 /// The number of shards is part of the data.

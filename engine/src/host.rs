@@ -20,6 +20,7 @@ use jono_store::{Loaded, ShardId, Store};
 
 use crate::bus::{Bus, Inbox};
 use crate::clock::Clock;
+use crate::committing::Line;
 use crate::counters::Counters;
 use crate::delivery::SessionRef;
 use crate::directory::Directory;
@@ -56,6 +57,7 @@ pub(crate) struct Host {
     pub(crate) followers: RefCell<HashMap<Address, SharedFollowers>>,
     last_ticket: Cell<u64>,
     pub(crate) timers: Timers,
+    pub(crate) line: Line,
 }
 
 impl std::ops::Deref for Host {
@@ -125,6 +127,7 @@ impl Host {
             followers: RefCell::default(),
             last_ticket: Cell::new(0),
             timers: Timers::default(),
+            line: Line::default(),
         })
     }
 
@@ -142,6 +145,7 @@ impl Host {
                 }
             }
         });
+        actix_rt::spawn(Rc::clone(self).commit());
         let host = Rc::clone(self);
         actix_rt::spawn(async move {
             loop {

@@ -2,7 +2,7 @@
 //!
 //! No HTTP and no JSON in here. Reading order: what goes in and out ([`request`], [`delivery`], [`directory`]), the way in
 //! ([`Engine`]), then the machinery: `letter` and [`bus`] (how things travel), `arbiters` and `host` (threads), `entity`
-//! (the actor around a machine), `shard` (group commit), `output` (what leaves), `followers` and `catch_up`
+//! (the actor around a machine), `shard` and `committing` (group commit), `output` (what leaves), `followers` and `catch_up`
 //! (sessions), `timers`, `query`; and among other processes [`cluster`], `tenancy` (shards that come and go) and `lease` (until when).
 
 pub mod bus;
@@ -19,6 +19,7 @@ pub mod request;
 mod answers;
 mod arbiters;
 mod catch_up;
+mod committing;
 mod engine;
 mod entity;
 mod followers;
@@ -31,4 +32,4 @@ mod shard;
 mod tenancy;
 mod timers;
 
-pub use engine::{Engine, EngineConfig, PanicIf, StartError};
+pub use engine::{Engine, EngineConfig, PanicIf, StartError, secret_of, shard_count_of};

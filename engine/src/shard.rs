@@ -1,14 +1,10 @@
-//! Group commit: what a shard's entities decided while the commit before was under way is committed as
-//! one batch. Nothing leaves before what it rests on is confirmed.
-
-use std::rc::Rc;
+//! One shard that this process owns: what its entities decided and what is not committed yet.
 
 use bytes::Bytes;
 use jono_domain::account::Who;
 use jono_domain::message::{Address, Order};
-use jono_store::{Batch, CommitError, Epoch, Loaded, ShardId, Write};
+use jono_store::{Epoch, Loaded, Write};
 
-use crate::host::Host;
 use crate::letter::{Ask, Letter};
 use crate::limits::{BYTES_PER_COMMIT_MAX, TALES_AGAIN_MAX, WRITES_PER_COMMIT_MAX};
 use crate::output::Output;
@@ -89,14 +85,15 @@ pub(crate) struct Shard {
     epoch: Epoch,
     waiting: Vec<Step>,
     under_way: bool,
-    flush_planned: bool,
+    /// It is in the line of those to be committed next.
+    is_in_line: bool,
     /// It is about to be given back: what was decided is committed, and nothing is decided any more.
     is_closing: bool,
 }
 
 impl Shard {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self { epoch, waiting: Vec::new(), under_way: false, flush_planned: false, is_closing: false }
+        Self { epoch, waiting: Vec::new(), under_way: false, is_in_line: false, is_closing: false }
     }
 
     pub(crate) fn close(&mut self) {
@@ -120,6 +117,35 @@ impl Shard {
         self.waiting
     }
 
+    /// Puts a step behind the others; says whether the shard must be put in line.
+    pub(crate) fn push(&mut self, step: Step) -> bool {
+        self.waiting.push(step);
+        !self.under_way && !std::mem::replace(&mut self.is_in_line, true)
+    }
+
+    /// The shard's turn has come: the next batch, and the steps behind it, if there is anything and nothing is under way.
+    pub(crate) fn begin(&mut self) -> Option<(Vec<Write>, Vec<Step>)> {
+        self.is_in_line = false;
+        if self.under_way || self.waiting.is_empty() {
+            return None;
+        }
+        let mut steps = self.take();
+        let writes: Vec<Write> = steps.iter_mut().filter_map(Step::take_write).collect();
+        self.under_way = !writes.is_empty();
+        Some((writes, steps))
+    }
+
+    /// What was under way is not any more; says whether the shard must be put in line again.
+    pub(crate) fn end(&mut self) -> bool {
+        self.under_way = false;
+        !self.waiting.is_empty() && !std::mem::replace(&mut self.is_in_line, true)
+    }
+
+    /// Whatever waits is given up: it may rest on what was not committed.
+    pub(crate) fn give_up(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.waiting)
+    }
+
     /// The next batch: as many steps as fit, at least one.
     fn take(&mut self) -> Vec<Step> {
         let (mut writes, mut bytes) = (0, 0);
@@ -131,92 +157,5 @@ impl Shard {
         });
         let count = fit.count();
         self.waiting.drain(..count).collect()
-    }
-}
-
-impl Host {
-    /// Hands a step in. It is committed with whatever else comes before the arbiter's next turn.
-    pub(crate) fn submit(self: &Rc<Self>, shard: ShardId, step: Step) {
-        let mut shards = self.shards.borrow_mut();
-        let Some(state) = shards.get_mut(&shard) else {
-            drop(shards);
-            return self.failed(Vec::new(), vec![step]);
-        };
-        state.waiting.push(step);
-        if !state.under_way && !state.flush_planned {
-            state.flush_planned = true;
-            drop(shards);
-            let host = Rc::clone(self);
-            actix_rt::spawn(async move {
-                // Everything that is ready to run on this arbiter decides first, and joins the batch.
-                tokio::task::yield_now().await;
-                host.flush(shard);
-            });
-        }
-    }
-
-    fn flush(self: &Rc<Self>, shard: ShardId) {
-        loop {
-            let mut shards = self.shards.borrow_mut();
-            let Some(state) = shards.get_mut(&shard) else { return };
-            state.flush_planned = false;
-            if state.under_way || state.waiting.is_empty() {
-                return;
-            }
-            let mut steps = state.take();
-            let writes: Vec<Write> = steps.iter_mut().filter_map(Step::take_write).collect();
-            if writes.is_empty() {
-                drop(shards);
-                self.confirmed(steps);
-                continue;
-            }
-            state.under_way = true;
-            let epoch = state.epoch;
-            let batch = Batch { shard, epoch, writes };
-            drop(shards);
-            self.counters.commits.add(1);
-            self.counters.writes.add(batch.writes.len() as u64);
-            let commit = self.store.commit(batch);
-            let host = Rc::clone(self);
-            actix_rt::spawn(async move {
-                let outcome = commit.await;
-                host.committed(shard, epoch, steps, outcome);
-            });
-            return;
-        }
-    }
-
-    fn committed(self: &Rc<Self>, shard: ShardId, epoch: Epoch, steps: Vec<Step>, outcome: Result<(), CommitError>) {
-        // Meanwhile the shard may have been given back, and have come again under another epoch.
-        let is_current = |state: &&mut Shard| state.epoch == epoch;
-        if let Some(state) = self.shards.borrow_mut().get_mut(&shard).filter(is_current) {
-            state.under_way = false;
-        }
-        match outcome {
-            Ok(()) => self.confirmed(steps),
-            Err(error) => {
-                self.counters.commits_failed.add(1);
-                tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
-                // Whatever was decided meanwhile may rest on what was not committed.
-                let mut shards = self.shards.borrow_mut();
-                let state = shards.get_mut(&shard).filter(is_current);
-                let is_known = state.is_some();
-                let waiting = state.map(|state| std::mem::take(&mut state.waiting));
-                if matches!(error, CommitError::Fenced { .. }) {
-                    self.counters.commits_fenced.add(1);
-                    if is_known {
-                        shards.remove(&shard);
-                    }
-                }
-                drop(shards);
-                let waiting = waiting.unwrap_or_default();
-                if matches!(error, CommitError::Unknown(_)) {
-                    self.failed(steps, waiting);
-                } else {
-                    self.failed(Vec::new(), steps.into_iter().chain(waiting).collect());
-                }
-            }
-        }
-        self.flush(shard);
     }
 }

@@ -1,0 +1,145 @@
+//! Group commit: what a shard's entities decided while the commit before was under way is committed as one batch.
+//! Nothing leaves before what it rests on is confirmed.
+//!
+//! One task for all shards of an arbiter: what is confirmed together leaves together, so that whoever receives it is woken once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jono_store::{Batch, CommitError, Epoch, ShardId};
+use tokio::sync::Notify;
+
+use crate::host::Host;
+use crate::shard::{Shard, Step};
+
+/// The shards that have something to commit.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    shards: RefCell<Vec<ShardId>>,
+    has_some: Notify,
+}
+
+impl Line {
+    fn put(&self, shard: ShardId) {
+        let mut shards = self.shards.borrow_mut();
+        if shards.is_empty() {
+            self.has_some.notify_one();
+        }
+        shards.push(shard);
+    }
+
+    fn take(&self) -> Vec<ShardId> {
+        std::mem::take(&mut *self.shards.borrow_mut())
+    }
+}
+
+/// A commit that has come back.
+struct Committed {
+    shard: ShardId,
+    epoch: Epoch,
+    steps: Vec<Step>,
+    outcome: Result<(), CommitError>,
+}
+
+type Commits = FuturesUnordered<BoxedCommit>;
+type BoxedCommit = std::pin::Pin<Box<dyn Future<Output = Committed>>>;
+
+impl Host {
+    /// Hands a step in. It is committed with whatever else comes before the arbiter's next turn.
+    pub(crate) fn submit(self: &Rc<Self>, shard: ShardId, step: Step) {
+        let mut shards = self.shards.borrow_mut();
+        let Some(state) = shards.get_mut(&shard) else {
+            drop(shards);
+            return self.failed(Vec::new(), vec![step]);
+        };
+        if state.push(step) {
+            self.line.put(shard);
+        }
+    }
+
+    /// Commits what is handed in, for ever.
+    pub(crate) async fn commit(self: Rc<Self>) {
+        let mut commits = Commits::new();
+        loop {
+            tokio::select! {
+                () = self.line.has_some.notified() => {
+                    // Everything that is ready to run on this arbiter decides first, and joins the batch.
+                    tokio::task::yield_now().await;
+                }
+                Some(first) = commits.next(), if !commits.is_empty() => {
+                    let mut all = vec![first];
+                    while let Some(Some(next)) = commits.next().now_or_never() {
+                        all.push(next);
+                    }
+                    self.committed(all);
+                }
+            }
+            for shard in self.line.take() {
+                self.begin(shard, &commits);
+            }
+        }
+    }
+
+    fn begin(self: &Rc<Self>, shard: ShardId, commits: &Commits) {
+        let (epoch, (writes, steps)) = {
+            let mut shards = self.shards.borrow_mut();
+            let Some(state) = shards.get_mut(&shard) else { return };
+            let Some(begun) = state.begin() else { return };
+            (state.epoch(), begun)
+        };
+        if writes.is_empty() {
+            self.confirmed(steps);
+            if let Some(state) = self.shards.borrow_mut().get_mut(&shard)
+                && state.end()
+            {
+                self.line.put(shard);
+            }
+            return;
+        }
+        self.counters.commits.add(1);
+        self.counters.writes.add(writes.len() as u64);
+        let commit: BoxFuture<'static, _> = self.store.commit(Batch { shard, epoch, writes });
+        commits.push(Box::pin(async move { Committed { shard, epoch, steps, outcome: commit.await } }));
+    }
+
+    fn committed(self: &Rc<Self>, all: Vec<Committed>) {
+        let mut confirmed = Vec::new();
+        for Committed { shard, epoch, steps, outcome } in all {
+            match outcome {
+                Ok(()) => confirmed.extend(steps),
+                Err(error) => self.not_committed((shard, epoch), steps, &error),
+            }
+            // Meanwhile the shard may have been given back, and have come again under another epoch.
+            let mut shards = self.shards.borrow_mut();
+            if let Some(state) = shards.get_mut(&shard).filter(|state| state.epoch() == epoch)
+                && state.end()
+            {
+                self.line.put(shard);
+            }
+        }
+        self.confirmed(confirmed);
+    }
+
+    fn not_committed(self: &Rc<Self>, (shard, epoch): (ShardId, Epoch), steps: Vec<Step>, error: &CommitError) {
+        self.counters.commits_failed.add(1);
+        tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
+        let mut shards = self.shards.borrow_mut();
+        let state = shards.get_mut(&shard).filter(|state| state.epoch() == epoch);
+        let is_known = state.is_some();
+        let waiting = state.map(Shard::give_up).unwrap_or_default();
+        if matches!(error, CommitError::Fenced { .. }) {
+            self.counters.commits_fenced.add(1);
+            if is_known {
+                shards.remove(&shard);
+            }
+        }
+        drop(shards);
+        if matches!(error, CommitError::Unknown(_)) {
+            self.failed(steps, waiting);
+        } else {
+            self.failed(Vec::new(), steps.into_iter().chain(waiting).collect());
+        }
+    }
+}
