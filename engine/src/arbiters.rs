@@ -131,17 +131,17 @@ impl Arbiters {
         self.send(usize::from(shard.0), Job::Adopt(shard, epoch, sender)).is_ok() && receiver.await.unwrap_or(false)
     }
 
-    /// Resolves when nothing of these shards is left here.
-    pub(crate) async fn leave(&self, shards: &Moved, is_orderly: bool) {
-        self.all(|sender| Job::Leave(shards.clone(), is_orderly, sender)).await;
+    /// Begins at once; resolves when nothing of these shards is left here.
+    pub(crate) fn leave(&self, shards: &Moved, is_orderly: bool) -> impl Future<Output = ()> + use<> {
+        over(self.all(|sender| Job::Leave(shards.clone(), is_orderly, sender)))
     }
 
-    /// Resolves when nobody of that process follows anything here any more.
-    pub(crate) async fn forget(&self, node: NodeId) {
-        self.all(|sender| Job::ForgetAndSay(node, sender)).await;
+    /// Begins at once; resolves when nobody of that process follows anything here any more.
+    pub(crate) fn forget(&self, node: NodeId) -> impl Future<Output = ()> + use<> {
+        over(self.all(|sender| Job::ForgetAndSay(node, sender)))
     }
 
-    async fn all(&self, job: impl Fn(oneshot::Sender<()>) -> Job) {
+    fn all(&self, job: impl Fn(oneshot::Sender<()>) -> Job) -> Vec<oneshot::Receiver<()>> {
         let mut done = Vec::new();
         for jobs in &self.jobs {
             let (sender, receiver) = oneshot::channel();
@@ -149,9 +149,7 @@ impl Arbiters {
                 done.push(receiver);
             }
         }
-        for receiver in done {
-            let _ = receiver.await;
-        }
+        done
     }
 
     pub(crate) fn stop(&self) {
@@ -159,6 +157,13 @@ impl Arbiters {
         for arbiter in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             arbiter.stop();
         }
+    }
+}
+
+async fn over(done: Vec<oneshot::Receiver<()>>) {
+    for receiver in done {
+        // An arbiter that is gone has nothing left.
+        let _ = receiver.await;
     }
 }
 

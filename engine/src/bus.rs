@@ -25,6 +25,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers to sessions, wherever they are.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
 
+    /// The session's process is no member any more: it ends nothing that it began.
+    fn has_gone(&self, _session: SessionRef) -> bool {
+        false
+    }
+
     /// The settings of an organisation of this process have changed: the other processes use a copy.
     fn settings_changed(&self, _organisation: OrganisationId) {}
 }
@@ -77,13 +82,13 @@ impl LocalBus {
     }
 
     /// Numbers a gateway.
-    pub(crate) fn attach(&self, gateway: &Arc<dyn Deliver>) -> u32 {
+    pub(crate) fn attach(&self, gateway: &Arc<dyn Deliver>) -> u64 {
         let before = self.gateways.rcu(|gateways| {
             let mut gateways = Vec::clone(gateways);
             gateways.push(Arc::clone(gateway));
             gateways
         });
-        before.len() as u32
+        before.len() as u64
     }
 
     /// Other processes serve these entities now: the gateways of this one follow again.

@@ -131,6 +131,7 @@ impl Host {
         let waiting = state.map(Shard::give_up).unwrap_or_default();
         if matches!(error, CommitError::Fenced { .. }) {
             self.counters.commits_fenced.add(1);
+            self.tenure.fence(shard, epoch);
             if is_known {
                 shards.remove(&shard);
             }

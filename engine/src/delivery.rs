@@ -19,7 +19,7 @@ use crate::request::Answer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionRef {
     /// The gateway, as [`crate::Engine::attach_gateway`] numbered it.
-    pub gateway: u32,
+    pub gateway: u64,
     /// The gateway's own number for the session.
     pub session: u64,
 }

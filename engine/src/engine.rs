@@ -310,7 +310,7 @@ impl Engine {
     }
 
     /// Deliveries to sessions with this gateway number go to `deliver`.
-    pub fn attach_gateway(&self, deliver: Arc<dyn Deliver>) -> u32 {
+    pub fn attach_gateway(&self, deliver: Arc<dyn Deliver>) -> u64 {
         self.shared.local.attach(&deliver)
     }
 
@@ -360,6 +360,13 @@ impl Engine {
         self.settle(STOP_PATIENCE_MS).await;
         self.shared.arbiters.stop();
         self.shared.common.store.close().await;
+    }
+
+    /// Ends as a process does that is killed: nothing is finished, nobody is told. For tests.
+    #[doc(hidden)]
+    pub fn crash(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.arbiters.stop();
     }
 
     /// Waits until nothing is under way.

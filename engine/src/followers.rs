@@ -125,6 +125,12 @@ impl Followers {
         }
     }
 
+    /// Who was led to which of these conversations.
+    pub(crate) fn led(&self, is_meant: impl Fn(ConversationId) -> bool) -> Vec<(SessionRef, Who, ConversationId)> {
+        let led = self.0.iter().flat_map(|follower| follower.led.iter().map(|led| (follower.session, follower.who, *led)));
+        led.filter(|(.., led)| is_meant(*led)).collect()
+    }
+
     /// Tells everybody who may know.
     pub(crate) fn publish(
         &mut self,

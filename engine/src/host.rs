@@ -33,6 +33,7 @@ use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
 use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
 use crate::request::Follow;
 use crate::shard::{Shard, Step, Tale};
+use crate::tenancy::Departures;
 use crate::timers::Timers;
 
 /// What all arbiters share.
@@ -58,6 +59,7 @@ pub(crate) struct Host {
     last_ticket: Cell<u64>,
     pub(crate) timers: Timers,
     pub(crate) line: Line,
+    pub(crate) departures: Departures,
 }
 
 impl std::ops::Deref for Host {
@@ -128,6 +130,7 @@ impl Host {
             last_ticket: Cell::new(0),
             timers: Timers::default(),
             line: Line::default(),
+            departures: Departures::default(),
         })
     }
 
@@ -201,6 +204,9 @@ impl Host {
 
     /// A session follows a customer that it has just become: there is nothing to load.
     fn follow_new(self: &Rc<Self>, customer: CustomerId, follow: Follow, unasked: bool) {
+        if self.bus.has_gone(follow.session) {
+            return;
+        }
         let (state, directory) = (Customer::default(), self.directory.load());
         let organisation = follow.who.organisation().and_then(|id| directory.organisation(id));
         let context = Context { now: self.clock.now(), who: follow.who, organisation: organisation.map(|found| &**found) };
@@ -347,7 +353,7 @@ impl Host {
 
     /// May this process serve the shard now?
     pub(crate) fn owns(&self, shard: ShardId) -> bool {
-        self.shards.borrow().get(&shard).is_some_and(Shard::is_open) && self.tenure.holds(self.clock.now())
+        self.shards.borrow().get(&shard).is_some_and(Shard::is_open) && self.tenure.holds_or_misses(self.clock.now())
     }
 
     /// No step waits for a commit.

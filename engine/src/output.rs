@@ -174,16 +174,30 @@ impl Host {
     ) {
         followers.borrow_mut().lead(conversation);
         for follower in followers.borrow().iter() {
-            let follow = Follow {
-                session: follower.session,
-                who: follower.who,
-                what: Address::Conversation(conversation),
-                after: 0,
-                bytes_max: UNASKED_BYTES_MAX,
-                is_new: false,
-                reply_to: ReplyTo::Nobody,
-            };
-            self.post(Letter::Follow { follow, unasked: true }, deliveries);
+            self.post(lead(follower.session, follower.who, conversation), deliveries);
         }
     }
+
+    /// Others serve conversations that sessions were led to: the new ones are told, should the old ones have taken that
+    /// with them. Sessions that follow already notice nothing.
+    pub(crate) fn lead_again(&self, followers: &SharedFollowers, is_meant: impl Fn(ConversationId) -> bool) {
+        let led = followers.borrow().led(is_meant);
+        let mut deliveries = Vec::new();
+        led.into_iter().for_each(|(session, who, conversation)| self.post(lead(session, who, conversation), &mut deliveries));
+        self.deliver(deliveries);
+    }
+}
+
+/// The session begins to follow a conversation that it did not ask for.
+fn lead(session: SessionRef, who: Who, conversation: ConversationId) -> Letter {
+    let follow = Follow {
+        session,
+        who,
+        what: Address::Conversation(conversation),
+        after: 0,
+        bytes_max: UNASKED_BYTES_MAX,
+        is_new: false,
+        reply_to: ReplyTo::Nobody,
+    };
+    Letter::Follow { follow, unasked: true }
 }

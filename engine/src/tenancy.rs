@@ -1,11 +1,13 @@
 //! Shards come to an arbiter and go again. While a process is alone it owns all of them from its start to its end; among
 //! others they move.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use jono_domain::message::Address;
 use jono_store::{EntityKey, Epoch, ReadError, ShardId};
+use tokio::sync::Notify;
 
 use crate::delivery::{Moved, SessionRef};
 use crate::entity::Parcel;
@@ -31,20 +33,59 @@ impl From<ReadError> for AdoptError {
     }
 }
 
+/// Shards that an arbiter is giving up: none comes again before nothing of it is left.
+#[derive(Debug, Default)]
+pub(crate) struct Departures {
+    under_way: RefCell<Vec<Moved>>,
+    over: Notify,
+}
+
+impl Departures {
+    fn begin(&self, moved: &Moved) {
+        self.under_way.borrow_mut().push(moved.clone());
+    }
+
+    fn end(&self, moved: &Moved) {
+        let mut under_way = self.under_way.borrow_mut();
+        if let Some(at) = under_way.iter().position(|other| other == moved) {
+            under_way.swap_remove(at);
+        }
+        self.over.notify_waiters();
+    }
+
+    async fn are_over(&self, shard: ShardId) {
+        while self.under_way.borrow().iter().any(|moved| moved.holds_shard(shard)) {
+            self.over.notified().await;
+        }
+    }
+}
+
 impl Host {
     /// This arbiter writes the shard under that epoch from now on.
     pub(crate) fn own(&self, shard: ShardId, epoch: Epoch) {
         self.shards.borrow_mut().insert(shard, Shard::new(epoch));
     }
 
-    /// Brings back the shard's live entities; what fell due meanwhile fires.
+    /// Brings back the shard's live entities; what fell due meanwhile fires. What is here under an earlier epoch goes first.
     pub(crate) async fn adopt(self: &Rc<Self>, shard: ShardId, epoch: Epoch) -> Result<(), AdoptError> {
+        loop {
+            self.departures.are_over(shard).await;
+            match self.epoch_of(shard) {
+                None => break,
+                Some(known) if known >= epoch => return Err(AdoptError::Lost),
+                Some(_) => self.leave(&Moved::new([shard], self.shard_count), false).await,
+            }
+        }
         self.own(shard, epoch);
         let read = self.recover_live(shard, None, None).await;
-        if read.is_err() {
-            self.shards.borrow_mut().retain(|other, state| *other != shard || state.epoch() != epoch);
+        if read.is_err() && self.epoch_of(shard) == Some(epoch) {
+            self.leave(&Moved::new([shard], self.shard_count), false).await;
         }
         read
+    }
+
+    fn epoch_of(&self, shard: ShardId) -> Option<Epoch> {
+        self.shards.borrow().get(&shard).map(Shard::epoch)
     }
 
     /// Brings back live entities whose keys come after `after`, up to `last`.
@@ -55,9 +96,10 @@ impl Host {
         last: Option<&EntityKey>,
     ) -> Result<(), AdoptError> {
         let mut after = after;
+        let epoch = self.epoch_of(shard);
         loop {
             let page = self.store.load_live(shard, after, RECOVERY_PAGE).await?;
-            if !self.shards.borrow().contains_key(&shard) {
+            if epoch.is_none() || self.epoch_of(shard) != epoch {
                 return Err(AdoptError::Lost);
             }
             let Some((key, _)) = page.last() else { return Ok(()) };
@@ -77,6 +119,12 @@ impl Host {
     /// Gives shards up: in order, when what was decided is committed first, or at once. When it resolves, nothing of
     /// them is left here.
     pub(crate) async fn leave(self: &Rc<Self>, moved: &Moved, is_orderly: bool) {
+        self.departures.begin(moved);
+        self.leave_all_of(moved, is_orderly).await;
+        self.departures.end(moved);
+    }
+
+    async fn leave_all_of(self: &Rc<Self>, moved: &Moved, is_orderly: bool) {
         if is_orderly {
             self.shards.borrow_mut().iter_mut().filter(|(shard, _)| moved.holds_shard(**shard)).for_each(|(_, state)| state.close());
             let patience = tokio::time::Instant::now() + Duration::from_millis(CLOSING_PATIENCE_MS);

@@ -21,6 +21,7 @@ export type SessionOpen = {
     page?: MetadataChanges;
     metadata?: MetadataChanges;
     since?: Record<string, number>;
+    log?: string;
 };
 
 export type Queue = {
@@ -213,6 +214,7 @@ export type Notifications = {
     "receipt.changed": { conversation: string; by: By; seq: number };
     "conversation.updated": Row;
     "queue.updated": Queue;
+    "queue.renewed": { queue: string };
     "notification.raised": { queue: string; conversation: string; preview: string };
     "agent.presence": { agent: string; status: Status; connected: boolean; since: number; cause: Cause };
     "customer.blocked": { blocked: boolean; until?: number };

@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`config`] and [`server`] (how a process is put together), [`auth`] (who asks),
 //! [`wire`] (what is said), [`session`] (one socket's conversation with the engine), [`http`] (the admin
-//! API and what operators look at), [`demo`].
+//! API and what operators look at), [`operator`] (what they ask on the command line), [`demo`].
 
 pub mod auth;
 pub mod config;
 pub mod demo;
 pub mod http;
+pub mod operator;
 pub mod server;
 pub mod session;
 pub mod wire;

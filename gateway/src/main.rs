@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jono_gateway::config::{Config, Flag, Problems};
 use jono_gateway::server::{self, Failure, VERSION};
-use jono_gateway::{http, wire};
+use jono_gateway::{http, operator, wire};
 
 /// Messages are allocated on one thread and freed on another all the time; the system's allocator pays for that.
 #[global_allocator]
@@ -34,11 +34,44 @@ enum Command {
     Serve(Serve),
     /// Prints the effective configuration and where each value came from, or everything that is wrong.
     CheckConfig(File),
+    /// About the processes that share a Redis.
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Examines Redis and this machine, and says how to mend what is not fit for Jono.
+    ///
+    /// Ends with 1 if something is not fit.
+    Doctor(OnRedis),
+    /// Prints the root key that processes on a Redis share, unless they are given another.
+    RootKey(OnRedis),
     /// Prints a document.
     Schema {
         /// Which.
         document: Document,
     },
+}
+
+#[derive(Subcommand)]
+enum Cluster {
+    /// Prints the processes, their shards, and what waits in them.
+    Status {
+        #[command(flatten)]
+        on: OnRedis,
+        /// As a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Default)]
+struct OnRedis {
+    #[command(flatten)]
+    file: File,
+    /// redis://host:port, or some nodes of a Redis Cluster separated by commas [variable: JONO_REDIS].
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// The durability that Redis must give: memory, second, disk or replica [variable: JONO_DURABILITY] [default: disk].
+    #[arg(long, value_name = "LEVEL")]
+    durability: Option<String>,
 }
 
 #[derive(Args, Default)]
@@ -58,10 +91,14 @@ struct Serve {
     /// Where to listen, IP:PORT; may be given several times, in the variable separated by commas [variable: JONO_LISTEN] [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// What an acknowledgement survives: memory, second or disk [variable: JONO_DURABILITY] [default: disk].
+    /// Keeps the state in Redis, for any number of processes: redis://host:port, or some nodes of a Redis Cluster separated by commas
+    /// [variable: JONO_REDIS].
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// What an acknowledgement survives: memory, second, disk or replica [variable: JONO_DURABILITY] [default: disk].
     #[arg(long, value_name = "LEVEL")]
     durability: Option<String>,
-    /// What this process does; in this version always `all` [variable: JONO_ROLE] [default: all].
+    /// What this process does: all, gateway or engine [variable: JONO_ROLE] [default: all].
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
     /// Creates a demo organisation with public credentials; on loopback addresses only [variable: JONO_DEMO=true].
@@ -87,6 +124,11 @@ fn main() -> ExitCode {
         None => serve(Serve { demo: true, ..Serve::default() }),
         Some(Command::Serve(flags)) => serve(flags),
         Some(Command::CheckConfig(file)) => check(&file),
+        Some(Command::Cluster(Cluster::Status { on, json })) => {
+            ask(&on, async |config| operator::status(&config, json).await.map(|text| (text, true)))
+        }
+        Some(Command::Doctor(on)) => ask(&on, async |config| operator::doctor(&config).await),
+        Some(Command::RootKey(on)) => ask(&on, async |config| operator::root_key(&config).await.map(|text| (text, true))),
         Some(Command::Schema { document }) => print(&match document {
             Document::Openrpc => format!("{:#}\n", wire::openrpc()),
             Document::Openapi => format!("{:#}\n", http::openapi()),
@@ -102,6 +144,26 @@ fn serve(flags: Serve) -> ExitCode {
     };
     match server::run(config) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(why)) => fail(&why, MISCONFIGURED),
+        Err(Failure::Running(why)) => fail(&why, FAILED),
+    }
+}
+
+/// Prints what an operator asked; a `false` beside it is a failure.
+fn ask(on: &OnRedis, question: impl AsyncFnOnce(Config) -> Result<(String, bool), Failure>) -> ExitCode {
+    let given = [("--redis", &on.redis), ("--durability", &on.durability)];
+    let flags: Vec<Flag> =
+        given.into_iter().filter_map(|(flag, value)| Some(Flag { flag, value: value.clone()? })).collect();
+    let config = match load(&on.file, &flags) {
+        Ok(config) => config,
+        Err(problems) => return misconfigured(&problems),
+    };
+    match actix::System::new().block_on(question(config)) {
+        Ok((text, true)) => print(&text),
+        Ok((text, false)) => {
+            print(&text);
+            ExitCode::from(FAILED)
+        }
         Err(Failure::Configuration(why)) => fail(&why, MISCONFIGURED),
         Err(Failure::Running(why)) => fail(&why, FAILED),
     }
@@ -127,6 +189,7 @@ impl Serve {
             ("--data", self.data.clone()),
             ("--listen", listen),
             ("--durability", self.durability.clone()),
+            ("--redis", self.redis.clone()),
             ("--role", self.role.clone()),
             ("--demo", self.demo.then(|| "true".to_owned())),
             ("--no-bots", self.no_bots.then(|| "true".to_owned())),

@@ -8,18 +8,29 @@ use std::time::Duration;
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::App;
 use futures_util::future::join_all;
-use jono_engine::{Engine, EngineConfig};
+use jono_engine::Engine;
 use jono_socket::{ServeConfig, SocketServer, listen};
-use jono_store::{Durability, FjallStore, MemoryStore, Store};
+use jono_store::Durability;
 
 use crate::auth::Auth;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Role};
 use crate::http::State;
 use crate::session::{Gateway, GatewayAdmit, SUBPROTOCOLS, SessionSettings, Told};
 use crate::{demo, http};
+use served::Served;
 
 mod descriptors;
+mod records;
 mod root_key;
+mod served;
+
+pub(crate) use descriptors::raise as descriptors_max;
+pub(crate) use root_key::derived as derived_root_key;
+
+/// Descriptors that a process with this configuration may come to need.
+pub(crate) fn descriptors_wanted(config: &Config) -> u64 {
+    config.limits.sockets_max as u64 + descriptors::RESERVED
+}
 
 /// The version, and the revision where it was built from one.
 pub const VERSION: &str = env!("JONO_VERSION");
@@ -84,10 +95,19 @@ impl Process {
         let descriptors = descriptors::raise();
         // Before the store, which may take a while to come back: an address in use is said at once.
         let listeners = config.listen.iter().map(|address| bind(*address)).collect::<Result<Vec<_>, _>>()?;
-        let store = open_store(config).await?;
-        let root_key = root_key::find(&config.root_key, config.data.as_deref())?;
-        let engine = EngineConfig { arbiters: config.arbiters, ..EngineConfig::default() };
-        let engine = Engine::start(store, engine).await.map_err(|error| Failure::running(error.to_string()))?;
+        let (engine, redis) = records::start(config).await?;
+        let auth = Auth::new(engine.secret());
+        let root_key = match config.redis {
+            Some(_) => root_key::find_among(&config.root_key, &auth),
+            None => root_key::find(&config.root_key, config.data.as_deref()),
+        };
+        let root_key = match root_key {
+            Ok(root_key) => root_key,
+            Err(failure) => {
+                engine.stop().await;
+                return Err(failure);
+            }
+        };
         if config.demo {
             demo::create(&engine).await.map_err(Failure::Running)?;
         }
@@ -100,8 +120,9 @@ impl Process {
                  with --data, or remove the demo's agents first"
             )));
         }
-        let auth = Arc::new(Auth::new(engine.secret()).with_root_key(Some(&root_key.key)));
-        let state = State::new(engine.clone(), Arc::clone(&auth), config.limits.loopback_exempt)
+        let auth = Arc::new(auth.with_root_key(Some(&root_key.key)));
+        let admin = Served { engine: engine.clone(), redis };
+        let state = State::new(admin, Arc::clone(&auth), config.limits.loopback_exempt)
             .with_body_within(Duration::from_millis(config.limits.handshake_ms));
         let state = Arc::new(state);
         let sessions = SessionSettings {
@@ -114,7 +135,12 @@ impl Process {
             .map(|listener| serve(config, listener, &engine, &auth, &state, sessions.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         state.count_sockets(servers.iter().map(|server| Arc::clone(server.sockets.stats())).collect());
-        let bots = match config.demo && !config.no_bots {
+        if config.role == Role::Engine {
+            // Only health and metrics are served there.
+            servers.iter().for_each(|server| server.gateway.drain());
+        }
+        // Among several processes nobody scripted comes: they would come once for each.
+        let bots = match config.demo && !config.no_bots && config.redis.is_none() {
             true => Some(demo::Bots::start(&engine).await.map_err(Failure::Running)?),
             false => None,
         };
@@ -125,7 +151,12 @@ impl Process {
     /// Says what runs, and in the demo what can be done with it.
     fn announce(&self, config: &Config) {
         let counters = self.engine.counters();
-        let data = config.data.as_ref().map_or_else(|| "none".to_owned(), |dir| dir.display().to_string());
+        let data = match (&config.data, &config.redis) {
+            (Some(dir), _) => dir.display().to_string(),
+            // Without the url: it may have a password in it.
+            (None, Some(redis)) => format!("Redis, prefix {}", redis.prefix),
+            (None, None) => "none".to_owned(),
+        };
         let addresses: Vec<String> = self.servers.iter().map(|server| server.sockets.addr().to_string()).collect();
         let (durability, survives) = acknowledgement(config);
         let (recovered, organisations) = (counters.recovered.get(), self.engine.directory().organisations().count());
@@ -149,7 +180,7 @@ impl Process {
                  {listen}; recovered entities: {recovered}, organisations: {organisations}; file descriptors: {descriptors}\n"
             ));
         }
-        let wanted = config.limits.sockets_max as u64 + descriptors::RESERVED;
+        let wanted = descriptors_wanted(config);
         if !config.demo && self.descriptors.is_some_and(|have| have < wanted) {
             tracing::warn!(
                 descriptors,
@@ -190,6 +221,14 @@ fn say(text: &str) {
 
 /// The level, and what an acknowledgement survives at it.
 fn acknowledgement(config: &Config) -> (&'static str, &'static str) {
+    if config.redis.is_some() {
+        return match config.durability {
+            Durability::Memory => ("memory", "the end of any process of Jono, but not of Redis"),
+            Durability::Second => ("second", "the end of any process, and a power cut but for the last second"),
+            Durability::Disk => ("disk", "a power cut, but not a failover of Redis"),
+            Durability::Replica => ("replica", "the loss of one Redis server"),
+        };
+    }
     match (config.durability, &config.data) {
         (Durability::Memory, None) => ("memory", "nothing (everything ends with the process)"),
         (Durability::Memory, Some(_)) => ("memory", "an orderly stop, and nothing else"),
@@ -211,21 +250,6 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         Failure::running(format!("cannot listen on {address}: {why}"))
     })
-}
-
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let Some(dir) = config.data.clone() else {
-        return Ok(Arc::new(MemoryStore::new()));
-    };
-    let (durability, shown) = (config.durability, dir.display().to_string());
-    let opened = tokio::task::spawn_blocking(move || FjallStore::open(&dir, durability)).await;
-    let opened = opened.map_err(|_| Failure::running(format!("{shown}: the data directory is damaged beyond reading")))?;
-    let store = opened.map_err(|error| Failure::running(format!("{shown}: {error}")))?;
-    let damaged = store.damaged().len();
-    if damaged > 0 {
-        tracing::error!(data = shown, damaged, "records do not read; what they belong to is left out");
-    }
-    Ok(Arc::new(store))
 }
 
 fn serve(

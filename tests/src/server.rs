@@ -85,17 +85,36 @@ pub struct Server {
     settings: Vec<(String, String)>,
     printed: Printed,
     may_complain: bool,
+    /// It keeps its records in a directory; else in a Redis that its settings name.
+    keeps_data: bool,
 }
 
 impl Server {
     /// A server with these variables set, besides its data, address and root key.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().expect("a directory for data");
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let printed = Printed::default();
-        let mut server = Self { child: None, address: free_address(), data, settings, printed, may_complain: false };
+        let mut server = Self::prepare(settings);
         server.restart().await;
         server
+    }
+
+    /// One of several processes, on the Redis that is set.
+    pub async fn start_among(settings: &[(&str, &str)]) -> Self {
+        let mut server = Self { keeps_data: false, ..Self::prepare(settings) };
+        server.restart().await;
+        server
+    }
+
+    fn prepare(settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self {
+            child: None,
+            address: free_address(),
+            data: tempfile::tempdir().expect("a directory for data"),
+            settings,
+            printed: Printed::default(),
+            may_complain: false,
+            keeps_data: true,
+        }
     }
 
     /// Errors in its log are expected.
@@ -108,11 +127,7 @@ impl Server {
     /// # Panics
     /// When it is running, or does not start.
     pub async fn restart(&mut self) {
-        assert!(self.child.is_none(), "it is running");
-        let mut child = self.spawn();
-        self.printed.collect(child.stdout.take().expect("piped"));
-        self.printed.collect(child.stderr.take().expect("piped"));
-        self.child = Some(child);
+        self.begin();
         let begun = Instant::now();
         while !self.is_ready().await {
             if let Some(status) = self.try_ended() {
@@ -123,14 +138,30 @@ impl Server {
         }
     }
 
+    /// The same, without waiting until it is ready.
+    ///
+    /// # Panics
+    /// When it is running.
+    pub fn begin(&mut self) {
+        assert!(self.child.is_none(), "it is running");
+        let mut child = self.spawn();
+        self.printed.collect(child.stdout.take().expect("piped"));
+        self.printed.collect(child.stderr.take().expect("piped"));
+        self.child = Some(child);
+    }
+
     fn spawn(&self) -> Child {
         let mut command = command(&["serve", "--listen", &self.address]);
-        command.arg("--data").arg(self.data_dir()).env("JONO_ROOT_KEY", ROOT_KEY).env("JONO_NO_BOTS", "true");
+        if self.keeps_data {
+            command.arg("--data").arg(self.data_dir());
+        }
+        command.env("JONO_ROOT_KEY", ROOT_KEY).env("JONO_NO_BOTS", "true");
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("jono can be run")
     }
 
-    async fn is_ready(&self) -> bool {
+    /// Is everything served?
+    pub async fn is_ready(&self) -> bool {
         http::try_request(&self.address, "GET", "/readyz", &[], None).await.is_ok_and(|answer| answer.status == 200)
     }
 
@@ -184,6 +215,23 @@ impl Server {
         self.signal(Signal::KILL);
         let mut child = self.child.take().expect("it is running");
         child.wait().expect("a killed child ends");
+    }
+
+    /// Stops it where it is, until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// One of its metrics, by its full name; `None` when it cannot be had.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        let answer = http::try_request(&self.address, "GET", "/metrics", &[], None).await.ok()?;
+        let line = answer.body.lines().find(|line| line.split(' ').next() == Some(name))?;
+        line.split(' ').nth(1)?.parse().ok()
     }
 
     /// Asks it to end.

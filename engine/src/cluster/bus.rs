@@ -4,13 +4,13 @@
 //! (`asked`); what entities tell each other they tell again when an owner changes (`told`, `Machine::announce`).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
-use jono_store::{Epoch, NodeId, Owner, ShardId};
+use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
 use super::envelope::Item;
@@ -28,13 +28,13 @@ use crate::output::unavailable;
 use crate::request::{Answer, Follow, ReplyTo};
 
 /// Behind this number of a process answers to its own requests arrive, instead of a listener's sessions.
-const ASKED: u32 = GATEWAYS_MAX;
+const ASKED: u64 = GATEWAYS_MAX;
 /// A session's gateway is the process's number and the listener's; without the first it is this process.
 const LISTENER_BITS: u32 = 8;
 
 /// Did the session come through that process?
 pub(crate) fn is_session_of(session: SessionRef, node: NodeId) -> bool {
-    session.gateway >> LISTENER_BITS == node.0
+    session.gateway >> LISTENER_BITS == u64::from(node.0)
 }
 
 /// The owner of each shard, as far as this process knows.
@@ -49,6 +49,10 @@ pub(crate) struct ClusterBus {
     counters: Arc<Counters>,
     routes: ArcSwap<Routes>,
     links: ArcSwap<HashMap<NodeId, Arc<Link>>>,
+    /// Ways that were opened.
+    ways: AtomicU64,
+    /// The member with the largest number that was ever seen.
+    newest: AtomicU32,
     asked: Mutex<Asked>,
     told: Mutex<Told>,
 }
@@ -70,6 +74,8 @@ impl ClusterBus {
             counters,
             routes: ArcSwap::new(Arc::new(vec![None; usize::from(shard_count)])),
             links: ArcSwap::default(),
+            ways: AtomicU64::new(0),
+            newest: AtomicU32::new(0),
             asked: Mutex::default(),
             told: Mutex::default(),
         })
@@ -120,9 +126,27 @@ impl ClusterBus {
         Moved::new(changed.map(|(shard, _)| ShardId(shard as u16)), self.shard_count)
     }
 
-    /// These are the ways to others.
-    pub(crate) fn set_links(&self, links: HashMap<NodeId, Arc<Link>>) {
+    /// These are the ways to others, and this is the member with the largest number of those that were seen.
+    pub(crate) fn set_links(&self, links: HashMap<NodeId, Arc<Link>>, newest: NodeId) {
         self.links.store(Arc::new(links));
+        self.newest.fetch_max(newest.0, Ordering::AcqRel);
+    }
+
+    /// A way to that process; it runs on the calling arbiter.
+    pub(crate) fn open_link(&self, to: NodeId, exchange: &Arc<dyn Exchange>) -> Arc<Link> {
+        let way = self.ways.fetch_add(1, Ordering::Relaxed) + 1;
+        Link::open(Arc::clone(exchange), Arc::clone(&self.clock), (self.me(), way), to)
+    }
+
+    /// That process has sent something: answers must find the way, though it may not have been seen in a picture yet. Called
+    /// on the node's arbiter.
+    pub(crate) fn meet(&self, from: NodeId, exchange: &Arc<dyn Exchange>) {
+        let links = self.links.load();
+        if from.0 > self.newest.load(Ordering::Acquire) && from != self.me() && !links.contains_key(&from) {
+            let mut links = HashMap::clone(&links);
+            links.insert(from, self.open_link(from, exchange));
+            self.links.store(Arc::new(links));
+        }
     }
 
     pub(crate) fn links(&self) -> Arc<HashMap<NodeId, Arc<Link>>> {
@@ -146,6 +170,11 @@ impl ClusterBus {
         }
         due.again.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
         due.given_up.into_iter().for_each(|reply_to| self.answer(reply_to, Err(unavailable())));
+    }
+
+    /// What was told rests on what was lost.
+    pub(crate) fn forget_told(&self) {
+        *self.told() = Told::default();
     }
 
     /// Nothing that is under way will be answered.
@@ -194,7 +223,7 @@ impl ClusterBus {
     pub(crate) fn receive_deliveries(&self, sessions: &[(u8, u64)], delivery: Delivery) {
         let mut batch = Vec::with_capacity(sessions.len());
         for (listener, session) in sessions {
-            let session = SessionRef { gateway: u32::from(*listener), session: *session };
+            let session = SessionRef { gateway: u64::from(*listener), session: *session };
             self.take(session, delivery.clone(), &mut batch);
         }
         self.deliver_here(batch);
@@ -226,7 +255,7 @@ impl ClusterBus {
 
     fn named(&self, session: SessionRef) -> SessionRef {
         let is_from_here = session.gateway <= GATEWAYS_MAX;
-        if is_from_here { SessionRef { gateway: self.me().0 << LISTENER_BITS | session.gateway, ..session } } else { session }
+        if is_from_here { SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | session.gateway, ..session } } else { session }
     }
 
     /// A request of this process gets a number, and a key if it has none, so that it may be sent twice.
@@ -238,7 +267,7 @@ impl ClusterBus {
             Letter::Follow { follow, .. } => Some((follow.session, follow.what)),
             Letter::Ask(_) | Letter::Unfollow { .. } => None,
         };
-        let asked = SessionRef { gateway: self.me().0 << LISTENER_BITS | ASKED, session: number };
+        let asked = SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | ASKED, session: number };
         let Some(place) = letter.reply_to_mut() else { return Ok(()) };
         let reply_to = std::mem::replace(place, ReplyTo::Session { session: asked, request: 0 });
         if !self.tenure.holds(now) {
@@ -356,7 +385,7 @@ impl Bus for ClusterBus {
         let mut here = Vec::with_capacity(batch.len());
         let mut away: HashMap<u32, Vec<Item>> = HashMap::new();
         for (session, delivery) in batch {
-            let (node, listener) = (session.gateway >> LISTENER_BITS, session.gateway & ((1 << LISTENER_BITS) - 1));
+            let (node, listener) = ((session.gateway >> LISTENER_BITS) as u32, session.gateway & ((1 << LISTENER_BITS) - 1));
             if node == 0 || node == me {
                 self.take(SessionRef { gateway: listener, ..session }, delivery, &mut here);
                 continue;
@@ -375,6 +404,13 @@ impl Bus for ClusterBus {
             items.iter().for_each(|item| self.send_item(NodeId(node), item));
         }
         self.deliver_here(here);
+    }
+
+    fn has_gone(&self, session: SessionRef) -> bool {
+        let node = NodeId((session.gateway >> LISTENER_BITS) as u32);
+        // Numbers are given in order, so one below the newest is there or was.
+        let is_known = node.0 == 0 || node == self.me() || self.links.load().contains_key(&node);
+        !is_known && node.0 <= self.newest.load(Ordering::Acquire)
     }
 
     fn settings_changed(&self, organisation: OrganisationId) {

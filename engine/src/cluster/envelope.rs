@@ -1,7 +1,7 @@
 //! What processes send each other, as bytes: parcels of numbered items. The numbers tell the receiver what it has had already
 //! and that something is missing; nothing else is needed of whatever carries the parcels.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use jono_domain::id::OrganisationId;
 use jono_store::{Epoch, NodeId, Owner, ShardId};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use crate::letter::Letter;
 
 /// The form of parcels that this Jono speaks.
 const VERSION: u8 = 1;
-/// Version, sender, number.
-const HEAD_BYTES: usize = 1 + 4 + 8;
+/// Version, sender, way, number.
+const HEAD_BYTES: usize = 1 + 4 + 8 + 8;
 
 /// One thing for another process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,47 +54,55 @@ pub(crate) fn owners_of(plain: &[(u16, Option<u32>, u64)]) -> Vec<(ShardId, Owne
     plain.iter().map(|(shard, node, epoch)| (ShardId(*shard), owner(*node, *epoch))).collect()
 }
 
-/// Items in as few parcels as they fit, numbered on from `number`, which becomes the last.
-pub(crate) fn pack(from: NodeId, number: &mut u64, items: &[Bytes]) -> Vec<Bytes> {
+/// Where a parcel stands among those of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) from: NodeId,
+    /// The sender's way to the receiver, of which it may have opened several, one after the other: later ones have larger numbers.
+    pub(crate) way: u64,
+    /// On that way, from 1.
+    pub(crate) number: u64,
+}
+
+/// Items in as few parcels as they fit, at least one, numbered on from the stamp, which becomes the last one's.
+pub(crate) fn pack(stamp: &mut Stamp, items: &[Bytes]) -> Vec<Bytes> {
     let mut parcels = Vec::new();
-    let mut parcel = BytesMut::new();
+    let mut parcel = begin(stamp);
     for item in items {
-        if !parcel.is_empty() && parcel.len() + item.len() > PARCEL_BYTES_MAX {
-            parcels.push(parcel.split().freeze());
-        }
-        if parcel.is_empty() {
-            *number += 1;
-            parcel.put_u8(VERSION);
-            parcel.put_u32(from.0);
-            parcel.put_u64(*number);
+        if parcel.len() > HEAD_BYTES && parcel.len() + item.len() > PARCEL_BYTES_MAX {
+            parcels.push(std::mem::replace(&mut parcel, begin(stamp)).freeze());
         }
         parcel.put_u32(item.len() as u32);
         parcel.put_slice(item);
     }
-    if !parcel.is_empty() {
-        parcels.push(parcel.freeze());
-    }
+    parcels.push(parcel.freeze());
     parcels
+}
+
+fn begin(stamp: &mut Stamp) -> BytesMut {
+    stamp.number += 1;
+    let mut parcel = BytesMut::new();
+    parcel.put_u8(VERSION);
+    parcel.put_u32(stamp.from.0);
+    parcel.put_u64(stamp.way);
+    parcel.put_u64(stamp.number);
+    parcel
 }
 
 /// A parcel that has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parcel {
-    pub(crate) from: NodeId,
-    pub(crate) number: u64,
+    pub(crate) stamp: Stamp,
     pub(crate) items: Vec<Bytes>,
 }
 
 /// Takes a parcel apart; `None` if it is none that this Jono can read.
 pub(crate) fn unpack(parcel: &Bytes) -> Option<Parcel> {
-    let head = parcel.get(..HEAD_BYTES)?;
-    let (version, rest) = head.split_first()?;
-    if *version != VERSION {
+    let mut head = parcel.get(..HEAD_BYTES)?;
+    if head.get_u8() != VERSION {
         return None;
     }
-    let (from, number) = rest.split_at(4);
-    let from = NodeId(u32::from_be_bytes(from.try_into().ok()?));
-    let number = u64::from_be_bytes(number.try_into().ok()?);
+    let stamp = Stamp { from: NodeId(head.get_u32()), way: head.get_u64(), number: head.get_u64() };
     let mut items = Vec::new();
     let mut at = HEAD_BYTES;
     while at < parcel.len() {
@@ -103,7 +111,7 @@ pub(crate) fn unpack(parcel: &Bytes) -> Option<Parcel> {
         items.push(parcel.slice(at + 4..end));
         at = end;
     }
-    Some(Parcel { from, number, items })
+    Some(Parcel { stamp, items })
 }
 
 #[cfg(test)]
@@ -113,19 +121,22 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked_in_numbered_parcels() {
         let items: Vec<Bytes> = (0..5u8).map(|item| Bytes::from(vec![item; PARCEL_BYTES_MAX / 3])).collect();
-        let mut number = 7;
-        let parcels = pack(NodeId(9), &mut number, &items);
-        assert_eq!((parcels.len(), number), (3, 10));
+        let mut stamp = Stamp { from: NodeId(9), way: 3, number: 7 };
+        let parcels = pack(&mut stamp, &items);
+        assert_eq!((parcels.len(), stamp.number), (3, 10));
         let unpacked: Vec<Parcel> = parcels.iter().filter_map(unpack).collect();
-        assert_eq!(unpacked.iter().map(|parcel| (parcel.from, parcel.number)).collect::<Vec<_>>(), [8, 9, 10].map(|n| (NodeId(9), n)));
+        let stamps = [8, 9, 10].map(|number| Stamp { number, ..stamp });
+        assert_eq!(unpacked.iter().map(|parcel| parcel.stamp).collect::<Vec<_>>(), stamps);
         assert_eq!(unpacked.into_iter().flat_map(|parcel| parcel.items).collect::<Vec<_>>(), items);
-        assert_eq!(pack(NodeId(9), &mut number, &[]), Vec::<Bytes>::new());
+        let nothing = pack(&mut stamp, &[]);
+        assert_eq!(nothing.iter().filter_map(unpack).collect::<Vec<_>>(), [Parcel { stamp, items: Vec::new() }]);
+        assert_eq!(stamp.number, 11, "nothing is numbered too");
     }
 
     #[test]
     fn bytes_that_are_no_parcel_are_refused() {
-        let mut number = 0;
-        let parcel = pack(NodeId(9), &mut number, &[Bytes::from_static(b"item")]).remove(0);
+        let mut stamp = Stamp { from: NodeId(9), way: 1, number: 0 };
+        let parcel = pack(&mut stamp, &[Bytes::from_static(b"item")]).remove(0);
         for cut in 0..parcel.len() {
             let whole_items = cut == HEAD_BYTES;
             assert_eq!(unpack(&parcel.slice(..cut)).is_some(), whole_items, "cut at {cut}");

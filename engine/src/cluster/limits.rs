@@ -30,6 +30,8 @@ pub const TOLD_KEPT_MAX: usize = 16 * 1024;
 pub const PARCEL_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that may wait for one process. A process that does not read for so long has missed something: it is told so.
 pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A way on which nothing was sent for so long is ended by an empty parcel, for the receiver to notice what was lost before.
+pub const LINK_STILL_AFTER_MS: u64 = 1_000;
 /// How long a parcel that could not be sent waits before it is sent again.
 pub const SEND_AGAIN_AFTER_MS: u64 = 100;
 /// How long one look into the own box waits for something to come.
@@ -38,5 +40,10 @@ pub const RECEIVE_PATIENCE_MS: u64 = 1_000;
 pub const OWNED_PATIENCE_MS: u64 = 15_000;
 /// How long a leaving process waits until others have its shards.
 pub const LEAVE_PATIENCE_MS: u64 = 8_000;
+/// After so many beats of its own a new member reads the settings once more: by then all others have seen it, and tell it of
+/// changes; before, they may have told those who were there.
+pub const SETTLED_AFTER_BEATS: u32 = 4;
+/// How long the last words of a leaving process may take.
+pub const LAST_WORDS_PATIENCE_MS: u64 = 1_000;
 /// Listeners of one process that sessions come through.
-pub const GATEWAYS_MAX: u32 = 255;
+pub const GATEWAYS_MAX: u64 = 255;

@@ -1,4 +1,5 @@
-//! The way to one other process: items in order, in numbered parcels, one call under way at a time.
+//! The way to one other process: items in order, in numbered parcels, one call under way at a time. When it falls still, one more
+//! parcel follows, with nothing in it: should the last ones have been lost, the receiver notices by that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,8 +8,8 @@ use bytes::Bytes;
 use jono_store::{Exchange, ExchangeError, NodeId};
 use tokio::sync::mpsc;
 
-use super::envelope::pack;
-use super::limits::{LINK_BYTES_MAX, SEND_AGAIN_AFTER_MS};
+use super::envelope::{Stamp, pack};
+use super::limits::{LINK_BYTES_MAX, LINK_STILL_AFTER_MS, SEND_AGAIN_AFTER_MS};
 use crate::clock::Clock;
 
 /// Items packed in one go.
@@ -30,11 +31,12 @@ struct LinkLoad {
 }
 
 impl Link {
-    /// Opens the way; runs on the calling arbiter.
-    pub(crate) fn open(exchange: Arc<dyn Exchange>, clock: Arc<dyn Clock>, from: NodeId, to: NodeId) -> Arc<Self> {
+    /// Opens a way, which no way that this process opened before has the number of; runs on the calling arbiter.
+    pub(crate) fn open(exchange: Arc<dyn Exchange>, clock: Arc<dyn Clock>, (from, way): (NodeId, u64), to: NodeId) -> Arc<Self> {
         let (items, inbox) = mpsc::unbounded_channel();
         let load = Arc::new(LinkLoad::default());
-        actix_rt::spawn(run(exchange, clock, (from, to), inbox, Arc::clone(&load)));
+        let stamp = Stamp { from, way, number: 0 };
+        actix_rt::spawn(run(exchange, clock, (stamp, to), inbox, Arc::clone(&load)));
         Arc::new(Self { items, load })
     }
 
@@ -57,27 +59,35 @@ impl Link {
 
     /// Bytes that wait.
     pub(crate) fn waiting_bytes(&self) -> u64 {
-        self.load.bytes.load(Ordering::Relaxed)
+        if self.load.is_cut.load(Ordering::Relaxed) { 0 } else { self.load.bytes.load(Ordering::Relaxed) }
     }
 }
 
 async fn run(
     exchange: Arc<dyn Exchange>,
     clock: Arc<dyn Clock>,
-    (from, to): (NodeId, NodeId),
+    (mut stamp, to): (Stamp, NodeId),
     mut inbox: mpsc::UnboundedReceiver<Bytes>,
     load: Arc<LinkLoad>,
 ) {
-    let mut number = 0;
     let mut items = Vec::new();
-    while inbox.recv_many(&mut items, ITEMS_AT_ONCE).await > 0 {
+    let mut still_at = None;
+    loop {
+        let still = async { if let Some(at) = still_at { clock.sleep_until(at).await } else { std::future::pending().await } };
+        tokio::select! {
+            count = inbox.recv_many(&mut items, ITEMS_AT_ONCE) => match count {
+                0 => return,
+                _ => still_at = Some(clock.now() + LINK_STILL_AFTER_MS),
+            },
+            () = still => still_at = None,
+        }
         let bytes: usize = items.iter().map(Bytes::len).sum();
-        let parcels = pack(from, &mut number, &items);
+        let parcels = pack(&mut stamp, &items);
         items.clear();
         loop {
             match exchange.send(to, parcels.clone()).await {
                 Ok(()) => break,
-                Err(ExchangeError::Gone) => return,
+                Err(ExchangeError::Gone) => return load.is_cut.store(true, Ordering::Relaxed),
                 Err(error) if load.is_cut.load(Ordering::Relaxed) => {
                     tracing::debug!(to = to.0, %error, "given up: the process is gone");
                     return;
@@ -92,7 +102,7 @@ async fn run(
         load.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         if load.has_hole.swap(false, Ordering::Relaxed) {
             tracing::warn!(to = to.0, "a process does not read what it is sent: some was left out");
-            number += 1;
+            stamp.number += 1;
         }
     }
 }

@@ -152,6 +152,25 @@ impl Membership {
         self.hear_owner(shard, Owner { node: Some(self.me), epoch });
     }
 
+    /// The shard was acquired, but too late: everything was dropped meanwhile. Says whether it must be left here.
+    pub(crate) fn owned_in_vain(&mut self, shard: ShardId, epoch: Epoch) -> bool {
+        match self.held.get(&shard) {
+            // What comes replaces it.
+            Some(Held::Coming) => false,
+            Some(Held::Owned(later) | Held::Going(later)) if *later > epoch => false,
+            // The store has given what is owned here an epoch that is never served.
+            Some(Held::Owned(_) | Held::Going(_)) | None => {
+                self.held.remove(&shard);
+                true
+            }
+        }
+    }
+
+    /// The store says that another owns the shard. Says whether it must be left here: the next looks will tell whose it is.
+    pub(crate) fn fenced(&mut self, shard: ShardId, epoch: Epoch) -> bool {
+        self.epoch_of(shard) == Some(epoch) && self.held.remove(&shard).is_some()
+    }
+
     /// The shard was not acquired, or is served no more: the next look decides anew.
     pub(crate) fn dropped(&mut self, shard: ShardId) {
         self.held.remove(&shard);
@@ -166,6 +185,12 @@ impl Membership {
     /// This process must not serve: what it owned it will have to acquire again.
     pub(crate) fn stopped(&mut self) {
         self.held.clear();
+    }
+
+    /// The records are others than before: epochs may be lower than those that are known.
+    pub(crate) fn forget_owners(&mut self) {
+        self.owners.clear();
+        self.owners_version = 0;
     }
 
     /// Under which epoch this process owns the shard.
@@ -302,6 +327,29 @@ mod tests {
         let mut last = Membership::new(ME, 8);
         last.look(picture(&[(ME, 1, false)], &[]), 0).acquire.iter().for_each(|shard| last.owned(*shard, Epoch(1)));
         assert_eq!(last.look(picture(&[(ME, 2, true)], &[]), 250).release, []);
+    }
+
+    #[test]
+    fn what_comes_too_late_is_left_unless_it_is_served_again_already() {
+        let mut here = Membership::new(ME, 8);
+        let shard = here.look(picture(&[(ME, 1, false)], &[]), 0).acquire[0];
+        assert!(!here.owned_in_vain(shard, Epoch(1)), "what comes replaces it");
+        here.owned(shard, Epoch(3));
+        assert!(!here.owned_in_vain(shard, Epoch(2)), "what is there has replaced it");
+        assert!(here.owned_in_vain(shard, Epoch(4)), "what is there can write no more");
+        assert!(here.owned_in_vain(shard, Epoch(5)), "nobody wants it");
+        assert!(here.look(picture(&[(ME, 2, false)], &[]), 250).acquire.contains(&shard), "it is acquired anew");
+    }
+
+    #[test]
+    fn a_shard_that_the_store_refuses_is_acquired_anew() {
+        let mut here = Membership::new(ME, 8);
+        let shard = here.look(picture(&[(ME, 1, false)], &[]), 0).acquire[0];
+        here.owned(shard, Epoch(3));
+        assert!(!here.fenced(shard, Epoch(2)), "that was before");
+        assert!(here.fenced(shard, Epoch(3)));
+        // Whoever took it from here has not said so, and is nowhere to be seen.
+        assert_eq!(here.look(picture(&[(ME, 2, false)], &[]), 250).acquire, [shard]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! they are. *Nobody compares clocks*: a process stops by its own before others, by theirs, may take over.
 //!
 //! Reading order: `card`, `placement`, `membership` (what should be), `envelope`, `link`, `incoming` (parcels), `asked`, `told`, `bus`
-//! (what is under way), `settings`, `node` (the process's life among others), `limits`.
+//! (what is under way), `settings`, `node` (the process's life among others), `holding` (what it does with shards), `receiver`, `limits`.
 
 use std::sync::Arc;
 
@@ -16,12 +16,14 @@ mod asked;
 mod bus;
 mod card;
 mod envelope;
+mod holding;
 mod incoming;
 pub mod limits;
 mod link;
 mod membership;
 mod node;
 mod placement;
+mod receiver;
 pub(crate) mod settings;
 mod told;
 

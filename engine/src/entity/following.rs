@@ -14,6 +14,9 @@ use crate::request::{Follow, Outcome};
 
 impl<M: Kind> Entity<M> {
     pub(super) fn follow(&mut self, follow: Follow, unasked: bool) {
+        if self.host.bus.has_gone(follow.session) {
+            return;
+        }
         let admitted = {
             let directory = self.host.directory.load();
             let context = self.context(&directory, follow.who);

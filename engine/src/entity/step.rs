@@ -2,7 +2,7 @@
 
 use jono_domain::account::Who;
 use jono_domain::machine::{Context, Weight};
-use jono_domain::message::{Effect, IndexChange};
+use jono_domain::message::{Address, Effect, IndexChange};
 use jono_domain::reply::Reply;
 use jono_store::{Answer as StoredAnswer, IndexChange as StoredIndexChange, Write};
 
@@ -95,6 +95,9 @@ impl<M: Kind> Entity<M> {
         let told = self.state.announce(self.id).into_iter();
         let told = told.filter(|effect| matches!(effect, Effect::Tell(order) if moved.holds(order.address()))).collect();
         self.hand_in(None, told, None, None, None);
+        if let Some(followers) = &self.followers {
+            self.host.lead_again(followers, |conversation| moved.holds(Address::Conversation(conversation)));
+        }
     }
 
     fn hand_in(

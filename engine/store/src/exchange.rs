@@ -61,7 +61,7 @@ pub struct Picture {
 }
 
 /// Where in its box a process has read to; [`Position::START`] is before everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64, pub u64);
 
 impl Position {

@@ -27,11 +27,13 @@ pub mod limits;
 mod memory;
 mod memory_exchange;
 mod record;
+mod redis_store;
 
 pub use exchange::{Exchange, ExchangeError, Member, NodeId, Owner, Picture, Position};
 pub use fjall_store::{FjallStore, OpenError};
 pub use memory::{CommitFault, Faults, MemoryStore};
 pub use memory_exchange::{ExchangeFaults, MemoryExchange};
+pub use redis_store::{ConnectError, Finding, RedisExchange, RedisOptions, RedisStats, RedisStore, Verdict, examine};
 
 /// A logical shard. Entities hash to shards; a shard has one writer at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

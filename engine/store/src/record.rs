@@ -37,9 +37,12 @@ pub(crate) enum Space {
     Live = 7,
     /// Epochs, constants, the version of the format.
     Meta = 8,
+    /// What processes send each other; never in a directory.
+    Parcels = 9,
 }
 
 impl Space {
+    /// Those that a directory has.
     pub(crate) const ALL: [Self; 8] =
         [Self::Log, Self::Head, Self::Snapshot, Self::Answer, Self::AnswerTime, Self::Index, Self::Live, Self::Meta];
 
@@ -54,6 +57,7 @@ impl Space {
             Self::Index => "index",
             Self::Live => "live",
             Self::Meta => "meta",
+            Self::Parcels => "parcels",
         }
     }
 }

@@ -551,7 +551,7 @@ pub fn texts(entries: &[Entry]) -> Vec<String> {
 
 /// Writes down what every session was told.
 pub struct Gateway {
-    number: OnceLock<u32>,
+    number: OnceLock<u64>,
     told: Mutex<Told>,
     news: watch::Sender<u64>,
 }
@@ -569,7 +569,7 @@ impl Gateway {
         gateway
     }
 
-    fn number(&self) -> u32 {
+    fn number(&self) -> u64 {
         *self.number.get().expect("attached")
     }
 

@@ -5,6 +5,7 @@ mod kit;
 mod moody;
 
 mod answers;
+mod cluster;
 mod codec;
 mod commits;
 mod failures;

@@ -21,6 +21,8 @@ import * as store from "./store.js";
 
 /** Pages of a list that are read by themselves; the rest when somebody asks. 50 rows each. */
 const PAGES_AT_ONCE_MAX = 20;
+/** Queues that another process serves are renewed one after the other, ms. */
+const RENEWED_PAUSE_MS = 500;
 /** The server takes typing as stopped after some seconds: it is said again so often. */
 const TYPING_EACH_MS = 3_000;
 /** Without a letter for this long, nobody types. */
@@ -68,6 +70,7 @@ export class Work extends EventTarget {
     #nextMessage = 1;
     #searches = 0;
     #closedReads = 0;
+    /** @type {number | undefined} */ #readingSoon;
     /** @type {{conversation: string, at: number, timer: ReturnType<typeof setTimeout>} | null} */ #typing = null;
     /** @type {Map<string, number>} */ #read = new Map();
     /** @type {Set<string>} */ #readingHistory = new Set();
@@ -184,6 +187,7 @@ export class Work extends EventTarget {
         client.on("canned.changed", ({ canned }) => void (canned || this.#readCanned()));
         client.on("notification.raised", (raised) => this.dispatchEvent(new CustomEvent("raised", { detail: raised })));
         client.on("organisation.changed", () => void this.#readOrganisation());
+        client.on("queue.renewed", () => this.#readListsSoon());
         client.connect();
         this.changed();
     }
@@ -223,6 +227,15 @@ export class Work extends EventTarget {
             this.dispatchEvent(new CustomEvent("told", { detail: { name, params } }));
         }
         this.changed();
+    }
+
+    /** Several queues are renewed together: the lists are read once. */
+    #readListsSoon() {
+        clearTimeout(this.#readingSoon);
+        this.#readingSoon = window.setTimeout(() => {
+            void this.#readOpen();
+            void this.readClosed(true);
+        }, RENEWED_PAUSE_MS);
     }
 
     async #readOpen() {

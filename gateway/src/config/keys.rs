@@ -74,6 +74,7 @@ pub(super) const KEYS_WITH_FLAGS: &[(&str, &str)] = &[
     ("--data", "data"),
     ("--listen", "listen"),
     ("--durability", "store.durability"),
+    ("--redis", "redis.url"),
     ("--role", "role"),
     ("--demo", "demo"),
     ("--no-bots", "no_bots"),
@@ -83,6 +84,7 @@ pub(super) const KEYS_WITH_FLAGS: &[(&str, &str)] = &[
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("", "The process"),
     ("store", "The store"),
+    ("redis", "Redis, for more than one process"),
     ("engine", "The engine"),
     ("desk", "Agents in browsers"),
     ("log", "Logging"),
@@ -124,19 +126,21 @@ fn general() -> Vec<Key> {
             "data",
             "",
             "Directory of the records and of `root.key`, made at the first start. Not set: `./jono-data`; with durability \
-             `memory` none, and everything ends with the process.",
+             `memory` none, and everything ends with the process. Not together with `redis.url`.",
         ),
         list(
             "listen",
             Kind::Addresses,
             &["127.0.0.1:8080"],
-            "Addresses (`IP:PORT`) for WebSockets and HTTP; each gets workers of its own.",
+            "Addresses (`IP:PORT`) for WebSockets and HTTP; each gets workers of its own. A process of role `engine` listens nowhere \
+             unless this is set, and then serves no WebSockets: health, readiness and metrics.",
         ),
         choice(
             "role",
             &["all", "gateway", "engine"],
             "all",
-            "Which part of Jono this process runs. This version knows only `all`.",
+            "Which part of Jono this process runs. `gateway` takes connections, `engine` owns shards of the state, `all` does both. \
+             `gateway` and `engine` need Redis.",
         ),
         switch(
             "demo",
@@ -168,10 +172,27 @@ fn general() -> Vec<Key> {
         ),
         choice(
             "store.durability",
-            &["memory", "second", "disk"],
+            &["memory", "second", "disk", "replica"],
             "disk",
             "What an acknowledgement survives. `memory`: nothing but an orderly stop. `second`: the end of the process by any \
-             means; a power cut but for the last second. `disk`: a power cut.",
+             means; a power cut but for the last second. `disk`: a power cut. `replica`, on Redis: the loss of one Redis server with \
+             its disk. On Redis the server must be configured so that it gives the level; Jono refuses to start otherwise.",
+        ),
+        Key {
+            secret: true,
+            ..text(
+                "redis.url",
+                "",
+                "Keeps all state in Redis instead of a data directory: `redis://[user:password@]host[:port][/db]`, one server \
+                 or, separated by commas, some nodes of a Redis Cluster. Any number of processes may share it.",
+            )
+        },
+        text("redis.prefix", "jono", "What all keys in Redis begin with: systems with different prefixes may share a server."),
+        switch(
+            "redis.trust_configuration",
+            false,
+            "Starts although Redis does not show its configuration (`CONFIG` is forbidden): you have made sure that it gives \
+             the durability that is set.",
         ),
         number("engine.arbiters", (0, 256), 0, "", "Threads that run the engine's shards; 0 lets the engine choose."),
         list(

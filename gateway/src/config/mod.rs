@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jono_socket::SocketLimits;
-use jono_store::Durability;
+use jono_store::{Durability, RedisOptions};
 
 mod document;
 mod keys;
@@ -40,7 +40,11 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// What an acknowledgement survives.
     pub durability: Durability,
-    /// Addresses to listen on, each with its own workers; not empty.
+    /// Where Redis is, if the state is kept there; `data` is `None` then.
+    pub redis: Option<RedisOptions>,
+    /// Which part this process runs.
+    pub role: Role,
+    /// Addresses to listen on, each with its own workers; empty only for engines.
     pub listen: Vec<SocketAddr>,
     /// Creates the demo organisation; all addresses are loopback ones then.
     pub demo: bool,
@@ -67,6 +71,17 @@ pub struct Config {
     settings: Settings,
 }
 
+/// Which part of Jono a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Takes connections, owns nothing.
+    Gateway,
+    /// Owns shards, takes no connections of clients.
+    Engine,
+}
+
 /// Where the root key comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RootKey {
@@ -74,7 +89,7 @@ pub enum RootKey {
     Given(String),
     /// It is the first line of this file.
     File(PathBuf),
-    /// It is `root.key` in the data directory, made at the first start.
+    /// It is `root.key` in the data directory, made at the first start; on Redis it follows from the secret that is kept there.
     Generated,
 }
 
@@ -122,6 +137,7 @@ impl Config {
     #[must_use]
     pub fn effective(&self) -> String {
         let records = match &self.data {
+            None if self.redis.is_some() => "in Redis".to_owned(),
             None => "in memory only; they end with the process".to_owned(),
             // Without a working directory nothing relative can be made absolute: then as it was given.
             Some(dir) => format!("in {}", std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display()),
@@ -133,14 +149,29 @@ impl Config {
         let durability = match settings.text("store.durability") {
             "memory" => Durability::Memory,
             "second" => Durability::Second,
+            "replica" => Durability::Replica,
             _ => Durability::Disk,
         };
+        let redis = (!settings.text("redis.url").is_empty()).then(|| RedisOptions {
+            urls: settings.text("redis.url").split(',').map(|url| url.trim().to_owned()).collect(),
+            prefix: settings.text("redis.prefix").to_owned(),
+            durability,
+            trust_configuration: settings.flag("redis.trust_configuration"),
+        });
+        let role = match settings.text("role") {
+            "gateway" => Role::Gateway,
+            "engine" => Role::Engine,
+            _ => Role::All,
+        };
         let data = match settings.text("data") {
-            "" if durability == Durability::Memory => None,
+            "" if durability == Durability::Memory || redis.is_some() => None,
             "" => Some(DATA_DEFAULT.into()),
             named => Some(named.into()),
         };
-        let listen: Vec<SocketAddr> = settings.list("listen").iter().filter_map(|text| text.parse().ok()).collect();
+        let mut listen: Vec<SocketAddr> = settings.list("listen").iter().filter_map(|text| text.parse().ok()).collect();
+        if role == Role::Engine && settings.is_default("listen") {
+            listen.clear();
+        }
         let mut wrong = |key: &'static str, what: String| problems.push(settings.problem(key, what));
         let demo = settings.flag("demo");
         if let Some(open) = listen.iter().find(|address| demo && !address.ip().is_loopback()) {
@@ -149,11 +180,14 @@ impl Config {
                 format!("the demo is refused on {open}, because its credentials are public: listen on 127.0.0.1 or [::1]"),
             );
         }
-        if settings.text("role") != "all" {
-            wrong(
-                "role",
-                format!("`{}` is not in this version, which runs everything in one process: `all`", settings.text("role")),
-            );
+        if redis.is_none() && role != Role::All {
+            wrong("role", format!("`{}` needs Redis (`redis.url`): one process alone runs `all`", settings.text("role")));
+        }
+        if redis.is_none() && durability == Durability::Replica {
+            wrong("store.durability", "`replica` needs Redis (`redis.url`): a data directory has no replica".into());
+        }
+        if redis.is_some() && data.is_some() {
+            wrong("data", "the state is kept in Redis (`redis.url`): leave out one of them".into());
         }
         let root_key = match (settings.text("root_key"), settings.text("root_key_file")) {
             ("", "") => RootKey::Generated,
@@ -182,6 +216,8 @@ impl Config {
         Self {
             data,
             durability,
+            redis,
+            role,
             listen,
             demo,
             no_bots: settings.flag("no_bots"),

@@ -12,6 +12,9 @@ use super::keys::{KEYS, Key, Kind, SECTIONS, Value};
 /// Largest configuration file, bytes: many times what every key with a comment takes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The source of what nobody has set.
+const DEFAULT: &str = "default";
+
 /// Variables with this beginning are settings.
 const PREFIX: &str = "JONO_";
 
@@ -92,6 +95,11 @@ impl Settings {
         }
     }
 
+    /// Nobody has set it.
+    pub(super) fn is_default(&self, path: &str) -> bool {
+        self.values.get(path).is_some_and(|(_, source)| source == DEFAULT)
+    }
+
     /// Something wrong with the value of a key, wherever that came from.
     pub(super) fn problem(&self, path: &'static str, what: String) -> Problem {
         let source = self.values.get(path).map_or_else(String::new, |(_, source)| source.clone());
@@ -147,7 +155,7 @@ pub(super) fn read(
     environment: impl Iterator<Item = (String, String)>,
     flags: &[Flag],
 ) -> (Settings, Vec<Problem>) {
-    let defaults = KEYS.iter().map(|key| (key.path, (key.default.clone(), "default".to_owned())));
+    let defaults = KEYS.iter().map(|key| (key.path, (key.default.clone(), DEFAULT.to_owned())));
     let mut settings = Settings { values: defaults.collect() };
     let mut problems = Vec::new();
     if let Some(file) = file {

@@ -194,7 +194,7 @@ impl Deliver for Guests {
 struct Stage {
     engine: Engine,
     pace: Pace,
-    gateway: u32,
+    gateway: u64,
     guests: Arc<Guests>,
     organisation: OrganisationId,
     robo: AgentId,

@@ -17,6 +17,11 @@ pub trait Admin: Send + Sync + 'static {
     /// Asks one entity and waits.
     fn ask(&self, who: Who, key: Option<String>, order: Order) -> LocalBoxFuture<'_, Answer>;
 
+    /// Is everything served?
+    fn is_serving(&self) -> bool {
+        true
+    }
+
     /// What the engine has to report.
     fn readings(&self) -> Vec<Reading> {
         Vec::new()
@@ -43,6 +48,10 @@ impl Admin for Engine {
 
     fn ask(&self, who: Who, key: Option<String>, order: Order) -> LocalBoxFuture<'_, Answer> {
         Engine::ask(self, who, key, order).boxed_local()
+    }
+
+    fn is_serving(&self) -> bool {
+        Engine::is_serving(self)
     }
 
     fn readings(&self) -> Vec<Reading> {

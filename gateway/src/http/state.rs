@@ -76,7 +76,7 @@ impl State {
     /// What `/readyz` says.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready.load(SeqCst)
+        self.ready.load(SeqCst) && self.admin.is_serving()
     }
 
     pub(super) fn may_sign_in(&self, address: IpAddr, organisation: OrganisationId, login: &str) -> Result<(), Problem> {

@@ -7,7 +7,7 @@ pub(super) const RESERVED: u64 = 1024;
 
 /// Raises the soft limit to the hard one and tells how many there may be; `None` is any number. Shells
 /// commonly start programs with 1 024, for the sake of `select`, which nobody calls here.
-pub(super) fn raise() -> Option<u64> {
+pub(crate) fn raise() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::auth::random_bits;
+use crate::auth::{Auth, random_bits};
 use crate::config::{RootKey, check_root_key};
 
 /// A key, and where it is.
@@ -51,6 +51,21 @@ pub(super) fn find(wanted: &RootKey, data: Option<&Path>) -> Result<Found, Failu
             Ok(Found { key, place: Place::Made(file) })
         }
     }
+}
+
+/// The key of all processes on one Redis: the one that is given, or one that follows from the secret they share.
+pub(super) fn find_among(wanted: &RootKey, auth: &Auth) -> Result<Found, Failure> {
+    match wanted {
+        RootKey::Generated => Ok(Found { key: derived(auth), place: Place::Known }),
+        RootKey::Given(_) | RootKey::File(_) => find(wanted, None),
+    }
+}
+
+/// What `jono root-key` prints.
+pub(crate) fn derived(auth: &Auth) -> String {
+    let bytes = auth.derive("root key", "");
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("jroot_{digits}")
 }
 
 fn generate() -> String {

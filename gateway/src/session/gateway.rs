@@ -58,7 +58,7 @@ pub struct Gateway {
     pub(super) auth: Arc<Auth>,
     pub(super) settings: SessionSettings,
     /// As the engine numbered this gateway.
-    pub(super) number: u32,
+    pub(super) number: u64,
     accounts: Arc<Accounts>,
     tell: Box<Tell>,
     draining: AtomicBool,
@@ -93,7 +93,7 @@ impl Gateway {
         engine: Box<dyn Backend>,
         auth: Arc<Auth>,
         settings: SessionSettings,
-        number: u32,
+        number: u64,
         tell: Box<Tell>,
     ) -> Arc<Self> {
         let (accounts, moves) = (Arc::default(), Arc::default());

@@ -17,9 +17,10 @@ pub struct Proxy {
 struct Wires {
     target: u16,
     open: Mutex<Vec<TcpStream>>,
-    /// After so many more commands of at least [`Wires::bytes_min`] bytes the answer is lost.
-    cut_after: AtomicUsize,
-    bytes_min: AtomicUsize,
+    /// The answer to the next piece of at least so many bytes is lost. `usize::MAX`: to none.
+    loses_from_bytes: AtomicUsize,
+    /// The last piece that contains these bytes is kept.
+    wanted: Mutex<(Vec<u8>, Option<Vec<u8>>)>,
     refusing: AtomicBool,
 }
 
@@ -35,8 +36,8 @@ impl Proxy {
         let wires = Arc::new(Wires {
             target,
             open: Mutex::default(),
-            cut_after: AtomicUsize::new(usize::MAX),
-            bytes_min: AtomicUsize::new(0),
+            loses_from_bytes: AtomicUsize::new(usize::MAX),
+            wanted: Mutex::default(),
             refusing: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&wires);
@@ -54,14 +55,24 @@ impl Proxy {
     /// The next piece of at least `bytes_min` bytes that a client sends reaches the server, and the connection is cut
     /// before the answer comes back. Happens once.
     pub fn lose_next_answer(&self, bytes_min: usize) {
-        self.wires.bytes_min.store(bytes_min, Ordering::SeqCst);
-        self.wires.cut_after.store(0, Ordering::SeqCst);
+        self.wires.loses_from_bytes.store(bytes_min, Ordering::SeqCst);
     }
 
     /// Whether what [`lose_next_answer`](Self::lose_next_answer) planned has happened.
     #[must_use]
     pub fn has_lost_it(&self) -> bool {
-        self.wires.cut_after.load(Ordering::SeqCst) == usize::MAX
+        self.wires.loses_from_bytes.load(Ordering::SeqCst) == usize::MAX
+    }
+
+    /// From now on the last piece with these bytes that a client sends is kept; what was kept before is forgotten.
+    pub fn watch_for(&self, bytes: &[u8]) {
+        *self.wires.wanted() = (bytes.to_vec(), None);
+    }
+
+    /// The last piece that [`watch_for`](Self::watch_for) wanted.
+    #[must_use]
+    pub fn seen(&self) -> Option<Vec<u8>> {
+        self.wires.wanted().1.clone()
     }
 
     /// Cuts every connection, and closes new ones at once.
@@ -82,6 +93,17 @@ impl Proxy {
 impl Wires {
     fn open(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wanted(&self) -> std::sync::MutexGuard<'_, (Vec<u8>, Option<Vec<u8>>)> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, piece: &[u8]) {
+        let (wanted, seen) = &mut *self.wanted();
+        if !wanted.is_empty() && piece.windows(wanted.len()).any(|window| window == wanted) {
+            *seen = Some(piece.to_vec());
+        }
     }
 
     fn connect(self: &Arc<Self>, client: TcpStream) {
@@ -105,8 +127,10 @@ impl Wires {
     fn forward(&self, mut client: TcpStream, mut server: TcpStream) {
         let mut buffer = vec![0; 256 * 1024];
         while let Ok(bytes @ 1..) = client.read(&mut buffer) {
-            let loses = bytes >= self.bytes_min.load(Ordering::SeqCst)
-                && self.cut_after.compare_exchange(0, usize::MAX, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+            self.keep(&buffer[..bytes]);
+            let limit = self.loses_from_bytes.load(Ordering::SeqCst);
+            let taken = || self.loses_from_bytes.compare_exchange(limit, usize::MAX, Ordering::SeqCst, Ordering::SeqCst);
+            let loses = bytes >= limit && taken().is_ok();
             if loses {
                 // The answer has nowhere to go, but the server reads on until it has seen everything.
                 let _ = client.shutdown(Shutdown::Both);

@@ -96,7 +96,15 @@ impl RawConnection {
             command.extend_from_slice(part);
             command.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(&command)?;
+        self.send(&command)
+    }
+
+    /// Sends a command as it was seen on a wire and reads its answer.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer takes half a minute.
+    pub fn send(&mut self, command: &[u8]) -> io::Result<Reply> {
+        self.0.get_mut().write_all(command)?;
         self.reply()
     }
 

@@ -9,14 +9,16 @@ use super::address::Address;
 pub(super) enum Failure {
     /// It was surely not applied.
     Refused(String),
-    /// It may have been applied.
+    /// It may have been applied; the server, or what is in its place, can be asked.
     Lost(String),
+    /// It may have been applied; the server does not answer.
+    Silent(String),
 }
 
 impl Failure {
     pub(super) fn into_why(self) -> String {
         match self {
-            Self::Refused(why) | Self::Lost(why) => why,
+            Self::Refused(why) | Self::Lost(why) | Self::Silent(why) => why,
         }
     }
 }
@@ -78,8 +80,8 @@ pub(super) fn judge(value: Value, from: &Address) -> Outcome {
 
 /// Judges an error of the client while a command was under way.
 pub(super) fn under_way(error: &RedisError, to: &Address) -> Failure {
-    Failure::Lost(match error.is_timeout() {
-        true => format!("{to} has not answered in time"),
-        false => format!("the connection to {to} broke: {error}"),
-    })
+    match error.is_timeout() {
+        true => Failure::Silent(format!("{to} has not answered in time")),
+        false => Failure::Lost(format!("the connection to {to} broke: {error}")),
+    }
 }

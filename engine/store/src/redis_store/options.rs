@@ -146,7 +146,10 @@ impl fmt::Display for ConnectError {
             }
             Self::CannotCheck { address, why, durability } => {
                 let level = level(*durability);
-                write!(f, "{address} does not show its configuration ({why}), so it cannot be checked that it gives durability ")?;
+                write!(
+                    f,
+                    "{address} does not show its configuration ({why}), so it cannot be checked that it gives durability "
+                )?;
                 write!(f, "{level}: make sure of it, and set trust_configuration")
             }
         }

@@ -1,0 +1,14 @@
+//! The store and the exchange on real Redis servers and clusters, which the tests start, break and kill.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod boxes;
+mod configuration;
+mod contracts;
+mod damage;
+mod failover;
+mod failures;
+mod identity;
+mod kit;
+mod moving;
+mod repeats;

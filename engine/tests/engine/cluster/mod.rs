@@ -1,0 +1,7 @@
+//! Several processes that share a store: what clients see when shards move, processes die, stand still, are cut off, and when
+//! what they send each other is lost.
+
+mod client;
+mod kit;
+
+mod talking;
