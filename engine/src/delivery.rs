@@ -82,6 +82,17 @@ impl Moved {
         Self(moved.into())
     }
 
+    /// All of so many.
+    pub(crate) fn everything(shard_count: u16) -> Self {
+        Self(vec![true; usize::from(shard_count)].into())
+    }
+
+    /// These entities, with whatever else is in their shards.
+    #[must_use]
+    pub fn of(addresses: impl IntoIterator<Item = Address>, shard_count: u16) -> Self {
+        Self::new(addresses.into_iter().map(|address| shard_of(address, shard_count)), shard_count)
+    }
+
     /// Is the entity one of them?
     #[must_use]
     pub fn holds(&self, address: Address) -> bool {

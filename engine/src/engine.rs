@@ -157,7 +157,8 @@ impl Engine {
     /// [`OWNED_PATIENCE_MS`](crate::cluster::limits::OWNED_PATIENCE_MS) (no process that serves shards runs).
     pub async fn start_among(store: Arc<dyn Store>, config: EngineConfig, cluster: ClusterConfig) -> Result<Engine, StartError> {
         let tenure = Tenure::not_yet();
-        let (mut common, local, inboxes, kept) = Self::prepare(store, &config, Arc::clone(&tenure), cluster.serves_shards).await?;
+        let (mut common, local, inboxes, kept) =
+            Self::prepare(store, &config, Arc::clone(&tenure), cluster.serves_shards).await?;
         let bus = ClusterBus::new(
             Arc::clone(&local),
             common.shard_count,

@@ -9,7 +9,7 @@ use jono_domain::id::{AgentId, ConversationId, CustomerId, OrganisationId, Queue
 use jono_domain::message::{Address, Effect, Order};
 use jono_domain::notice::Notice;
 use jono_domain::organisation::Organisation;
-use jono_domain::queue::Queue;
+use jono_domain::queue::{self, Queue};
 use jono_store::{EntityKey, ShardId};
 
 /// A machine that the engine can run.
@@ -33,6 +33,11 @@ pub(crate) trait Kind: Machine<Id: Unpin> + Unpin {
     /// Where a request that was sent on before is sent when it is repeated.
     fn again(&self, order: Order) -> Order {
         order
+    }
+
+    /// A request has come back here on its way, but was sent on since then: it is an older letter of the same request.
+    fn is_overtaken(_order: &Order, _sent_on: &Order) -> bool {
+        false
     }
 
     /// The settings that every process should use, where the machine has them.
@@ -88,6 +93,18 @@ kind!(
     QueueId,
     Queue,
     2,
+    fn is_overtaken(order: &Order, sent_on: &Order) -> bool {
+        match (order, sent_on) {
+            (Order::Queue(_, pick), Order::Conversation(_, claim)) => match (&**pick, &**claim) {
+                // Each miss is counted: what was missed before the last offer has been made good.
+                (queue::Command::Pick { missed }, conversation::Command::Claim { picked: Some((_, offered)) }) => {
+                    missed <= offered
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    },
     fn keep(&mut self, id: QueueId, before: Self, sound: bool) -> Vec<Effect> {
         if sound {
             self.board = before.board;

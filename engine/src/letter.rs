@@ -1,9 +1,9 @@
 //! What travels to an entity.
 
 use jono_domain::account::Who;
-use jono_domain::conversation;
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::Refusal;
+use jono_domain::{conversation, queue};
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::SessionRef;
@@ -89,9 +89,11 @@ impl Letter {
             Letter::Ask(Ask { who: Who::Engine, order: Order::Conversation(_, command), .. }) => {
                 !matches!(**command, conversation::Command::Place { .. })
             }
-            Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(_, command), .. }) => {
-                !matches!(**command, jono_domain::queue::Command::Announce { .. })
-            }
+            Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(queue, command), .. }) => match &**command {
+                // A conversation that has left a queue does not announce itself there any more.
+                queue::Command::Announce { row } => row.state == conversation::RowState::Closed || row.queue != *queue,
+                _ => true,
+            },
             Letter::Ask(_) | Letter::Follow { .. } | Letter::Unfollow { .. } => false,
         }
     }

@@ -6,8 +6,8 @@
 //! (sessions), `timers`, `query`; and among other processes [`cluster`], `tenancy` (shards that come and go) and `lease` (until when).
 
 pub mod bus;
-pub mod cluster;
 pub mod clock;
+pub mod cluster;
 pub mod codec;
 pub mod counters;
 pub mod delivery;
@@ -28,6 +28,7 @@ mod kind;
 mod lease;
 mod output;
 mod query;
+mod recent;
 mod shard;
 mod tenancy;
 mod timers;

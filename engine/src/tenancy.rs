@@ -126,7 +126,11 @@ impl Host {
 
     async fn leave_all_of(self: &Rc<Self>, moved: &Moved, is_orderly: bool) {
         if is_orderly {
-            self.shards.borrow_mut().iter_mut().filter(|(shard, _)| moved.holds_shard(**shard)).for_each(|(_, state)| state.close());
+            self.shards
+                .borrow_mut()
+                .iter_mut()
+                .filter(|(shard, _)| moved.holds_shard(**shard))
+                .for_each(|(_, state)| state.close());
             let patience = tokio::time::Instant::now() + Duration::from_millis(CLOSING_PATIENCE_MS);
             while !self.is_settled(moved) && tokio::time::Instant::now() < patience {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -160,14 +164,17 @@ impl Host {
         self.residents.borrow().keys().copied().collect::<Vec<_>>().into_iter()
     }
 
-    /// Everybody here tells those of these shards anew what they should know.
+    /// Everybody here tells those of these shards anew what they should know. Those who have come here with them tell
+    /// everybody: what they said and asked before others knew where they are was answered elsewhere.
     pub(crate) async fn announce(self: &Rc<Self>, moved: &Moved) {
+        let everywhere = Moved::everything(self.shard_count);
         let all: Vec<Address> = self.addresses().collect();
         for some in all.chunks(RECOVERY_PAGE) {
             for address in some {
                 // Who has left meanwhile tells when it comes again.
                 if let Some(resident) = self.residents.borrow().get(address) {
-                    resident.put(Parcel::Announce(moved.clone()));
+                    let to = if moved.holds(*address) { &everywhere } else { moved };
+                    resident.put(Parcel::Announce(to.clone()));
                 }
             }
             tokio::task::yield_now().await;
@@ -176,7 +183,8 @@ impl Host {
 
     /// A process is gone, and with it its sessions.
     pub(crate) fn forget_sessions(self: &Rc<Self>, is_gone: impl Fn(SessionRef) -> bool) {
-        let followed: Vec<_> = self.followers.borrow().iter().map(|(address, followers)| (*address, Rc::clone(followers))).collect();
+        let followed: Vec<_> =
+            self.followers.borrow().iter().map(|(address, followers)| (*address, Rc::clone(followers))).collect();
         for (address, followers) in followed {
             if !followers.borrow_mut().forget(&is_gone) {
                 continue;

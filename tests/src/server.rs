@@ -99,7 +99,8 @@ impl Server {
 
     /// One of several processes, on the Redis that is set.
     pub async fn start_among(settings: &[(&str, &str)]) -> Self {
-        let mut server = Self { keeps_data: false, ..Self::prepare(settings) };
+        let mut server = Self::prepare(settings);
+        server.keeps_data = false;
         server.restart().await;
         server
     }

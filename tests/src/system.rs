@@ -5,11 +5,15 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::client::{Client, Credential};
+use crate::documents::OpenRpc;
+use crate::http;
 use crate::server::{Server, binary};
 
 /// How long a play may take beyond what its pauses take.
@@ -51,6 +55,10 @@ impl System {
             ("JONO_SESSIONS_CUSTOMER_WRITES_PER_MINUTE", "1000000"),
             ("JONO_SESSIONS_CUSTOMER_WRITES_BURST", "10000"),
             ("JONO_SESSIONS_SESSIONS_PER_AGENT", "1000"),
+            ("JONO_SOCKETS_FRAMES_PER_SECOND", "100000"),
+            ("JONO_SOCKETS_FRAMES_BURST", "100000"),
+            ("JONO_SOCKETS_BYTES_PER_SECOND", "100000000"),
+            ("JONO_SOCKETS_BYTES_BURST", "100000000"),
         ];
         let gateway = self.process("gateway", &plenty).await;
         self.gateways.push(gateway);
@@ -68,6 +76,24 @@ impl System {
         // What is done to it here is what it has to complain of; the judge says whether it mattered.
         server.may_complain();
         server
+    }
+
+    /// A customer of the demo organisation, through that gateway.
+    pub async fn customer(&self, gateway: usize) -> Client {
+        self.open(gateway, json!({ "role": "customer", "site": "demo" }), "customer").await
+    }
+
+    /// An agent of the demo organisation, through that gateway.
+    pub async fn agent(&self, gateway: usize, name: &str) -> Client {
+        self.open(gateway, json!({ "role": "agent", "token": format!("jat_demo-{name}") }), "agent").await
+    }
+
+    async fn open(&self, gateway: usize, params: Value, role: &'static str) -> Client {
+        let address = self.gateways[gateway].address();
+        let documents = http::request(address, "GET", "/v1/openrpc.json", None, None).await.with_status(200);
+        let mut client = Client::connect(address, &Arc::new(OpenRpc::new(documents)), Credential { params, role }).await;
+        client.open().await;
+        client
     }
 
     /// What `jono cluster status` says.
@@ -125,7 +151,7 @@ const TURN_SECONDS: usize = 10;
 /// Turns of a conversation.
 const TURNS: usize = 14;
 /// Conversations under way at a time.
-const CONCURRENCY: usize = 60;
+const CONCURRENCY: usize = 30;
 
 impl Corpus {
     /// Enough of them to last about so many seconds.
@@ -172,7 +198,7 @@ impl Play {
         let (report, log) = (dir.path().join("report.json"), dir.path().join("log"));
         let mut command = Command::new(load_binary());
         command.env_clear().arg("replay").arg("--corpus").arg(corpus.path()).arg("--report").arg(&report);
-        command.args(["--concurrency", &CONCURRENCY.to_string(), "--agents", "8", "--drops", "5"]);
+        command.args(["--concurrency", &CONCURRENCY.to_string(), "--agents", "4", "--drops", "5"]);
         command.args(["--speed", &corpus.seconds.to_string(), "--patience", "30"]);
         for gateway in gateways {
             command.arg("--url").arg(format!("ws://{}/v1/ws", gateway.address()));

@@ -14,8 +14,8 @@ use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
 use super::envelope::Item;
-use super::link::Link;
 use super::limits::GATEWAYS_MAX;
+use super::link::Link;
 use super::told::Told;
 use crate::bus::{Bus, LocalBus};
 use crate::clock::Clock;
@@ -31,6 +31,11 @@ use crate::request::{Answer, Follow, ReplyTo};
 const ASKED: u64 = GATEWAYS_MAX;
 /// A session's gateway is the process's number and the listener's; without the first it is this process.
 const LISTENER_BITS: u32 = 8;
+
+/// Is this no session, but the number of a request of some process?
+pub(crate) fn is_numbered(session: SessionRef) -> bool {
+    session.gateway & ((1 << LISTENER_BITS) - 1) == ASKED && session.gateway > ASKED
+}
 
 /// Did the session come through that process?
 pub(crate) fn is_session_of(session: SessionRef, node: NodeId) -> bool {
@@ -88,6 +93,8 @@ impl ClusterBus {
     /// Everything that is sent from now on comes from that member.
     pub(crate) fn become_member(&self, me: NodeId) {
         self.me.store(me.0, Ordering::Release);
+        // Whoever joined before is in the first picture, or gone.
+        self.newest.store(me.0, Ordering::Release);
     }
 
     pub(crate) fn local(&self) -> &Arc<LocalBus> {
@@ -120,10 +127,15 @@ impl ClusterBus {
 
     /// These are the owners now. Says for which shards there is another one, or the same under another epoch.
     pub(crate) fn set_routes(&self, routes: Routes) -> Moved {
-        let before = self.routes.swap(Arc::new(routes));
-        let after = self.routes.load();
-        let changed = before.iter().zip(after.iter()).enumerate().filter(|(_, (before, after))| before != after && after.is_some());
-        Moved::new(changed.map(|(shard, _)| ShardId(shard as u16)), self.shard_count)
+        let before = self.routes.load();
+        let changed = before.iter().zip(&routes).enumerate().filter(|(_, (before, after))| before != after && after.is_some());
+        let moved = Moved::new(changed.map(|(shard, _)| ShardId(shard as u16)), self.shard_count);
+        if !moved.is_empty() {
+            // Before anything can be sent to the new owners: what was sent to the old ones comes first.
+            self.asked().owners_changed(|shard| moved.holds_shard(shard), self.clock.now());
+        }
+        self.routes.store(Arc::new(routes));
+        moved
     }
 
     /// These are the ways to others, and this is the member with the largest number of those that were seen.
@@ -158,7 +170,7 @@ impl ClusterBus {
         let now = self.clock.now();
         let told = self.told().again(|shard| moved.holds_shard(shard), now);
         told.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
-        self.asked().owners_changed(now);
+        self.asked().owners_changed(|shard| moved.holds_shard(shard), now);
         self.look_through_asked();
     }
 
@@ -255,7 +267,11 @@ impl ClusterBus {
 
     fn named(&self, session: SessionRef) -> SessionRef {
         let is_from_here = session.gateway <= GATEWAYS_MAX;
-        if is_from_here { SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | session.gateway, ..session } } else { session }
+        if is_from_here {
+            SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | session.gateway, ..session }
+        } else {
+            session
+        }
     }
 
     /// A request of this process gets a number, and a key if it has none, so that it may be sent twice.
@@ -284,8 +300,12 @@ impl ClusterBus {
         let item = Item::Letter(letter);
         let bytes = item.encode();
         let Item::Letter(letter) = item else { return Ok(()) };
-        self.asked().wait(number, reply_to, (shard, bytes.clone()), follows, now);
-        match self.routes.load().get(usize::from(shard.0)).copied().flatten() {
+        // Looked up before it is noted: if the owner changes in between, it is sent again with those before it.
+        let route = self.routes.load().get(usize::from(shard.0)).copied().flatten();
+        if !self.asked().wait(number, reply_to, (shard, bytes.clone()), follows, now) {
+            return Ok(());
+        }
+        match route {
             Some((node, _)) if node == self.me() => self.local.post(letter).map_err(|mut letter| {
                 let reply_to = self.asked().withdraw(number);
                 if let (Some(place), Some(reply_to)) = (letter.reply_to_mut(), reply_to) {
@@ -394,7 +414,9 @@ impl Bus for ClusterBus {
             let to = (listener as u8, session.session);
             match (items.last_mut(), &delivery) {
                 // One notice to many sessions travels once.
-                (Some(Item::Deliver(sessions, Delivery::Notice(last))), Delivery::Notice(notice)) if Arc::ptr_eq(last, notice) => {
+                (Some(Item::Deliver(sessions, Delivery::Notice(last))), Delivery::Notice(notice))
+                    if Arc::ptr_eq(last, notice) =>
+                {
                     sessions.push(to);
                 }
                 _ => items.push(Item::Deliver(vec![to], delivery)),

@@ -14,7 +14,7 @@ use crate::delivery::Moved;
 
 impl Node {
     pub(super) fn carry_out(&mut self, orders: Orders) {
-        let Orders { acquire, release, lost, gone, dead } = orders;
+        let Orders { acquire, release, disown, lost, gone, dead } = orders;
         self.set_links();
         for node in gone {
             tracing::info!(node = node.0, dead = dead.contains(&node), "a process is gone");
@@ -26,6 +26,9 @@ impl Node {
         }
         if !release.is_empty() {
             self.leave_shards(release, true);
+        }
+        if !disown.is_empty() {
+            self.publish(disown.into_iter().map(|(shard, epoch)| (shard, Owner { node: None, epoch })).collect());
         }
         self.acquire(acquire, dead);
         self.set_routes();
@@ -87,6 +90,7 @@ impl Node {
         let mut published = Vec::new();
         for event in events {
             match event {
+                Event::Owners(owners) if self.is_stopped => self.membership.note(&owners),
                 Event::Owners(owners) => {
                     let orders = self.membership.hear(&owners);
                     self.carry_out(orders);
@@ -112,6 +116,7 @@ impl Node {
                         published.extend(self.given_back(&shards));
                     }
                 }
+                Event::Disturbed => self.disturbed(),
                 Event::Leave(done) => self.begin_to_leave(done),
             }
         }
@@ -146,7 +151,7 @@ impl Node {
 
     /// At the end, also what nobody is there to take.
     pub(super) async fn give_back_the_rest(&mut self) {
-        let all = Moved::new((0..self.common.shard_count).map(ShardId), self.common.shard_count);
+        let all = Moved::everything(self.common.shard_count);
         self.arbiters.leave(&all, true).await;
         let owners = self.given_back(&all);
         if !owners.is_empty() {
@@ -175,7 +180,7 @@ impl Node {
         self.bus.set_links(others.into_iter().map(|node| (node, link(node))).collect(), newest);
     }
 
-    pub(super) fn set_routes(&self) {
+    pub(super) fn set_routes(&mut self) {
         let mut routes = vec![None; usize::from(self.common.shard_count)];
         for (shard, node, epoch) in self.membership.routes() {
             // What this process does not serve (any more), it does not send to itself.
@@ -188,6 +193,7 @@ impl Node {
         let moved = self.bus.set_routes(routes);
         self.serving.send_if_modified(|serving| std::mem::replace(serving, is_serving) != is_serving);
         if !moved.is_empty() {
+            self.disturbed();
             self.bus.owners_changed(&moved);
             self.arbiters.tell(|| Job::Announce(moved.clone()));
             self.bus.local().moved(&moved);

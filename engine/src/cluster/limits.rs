@@ -45,5 +45,8 @@ pub const LEAVE_PATIENCE_MS: u64 = 8_000;
 pub const SETTLED_AFTER_BEATS: u32 = 4;
 /// How long the last words of a leaving process may take.
 pub const LAST_WORDS_PATIENCE_MS: u64 = 1_000;
+/// When owners have stayed the same for so long, and no parcels were lost, all entities tell what others should know of them once
+/// more: what old owners sent last may have come later than what new ones sent first.
+pub const CALM_AFTER_MS: u64 = 2_000;
 /// Listeners of one process that sessions come through.
 pub const GATEWAYS_MAX: u64 = 255;

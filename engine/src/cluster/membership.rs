@@ -46,6 +46,8 @@ pub(crate) struct Orders {
     pub(crate) acquire: Vec<ShardId>,
     /// Finish what is under way in these and give them back.
     pub(crate) release: Vec<ShardId>,
+    /// These are this process's by what it has published only, and should be others': say that they are given back.
+    pub(crate) disown: Vec<(ShardId, Epoch)>,
     /// Somebody else owns these: stop at once.
     pub(crate) lost: Vec<ShardId>,
     /// Members that went, orderly or not: nothing comes from them any more.
@@ -101,10 +103,15 @@ impl Membership {
 
     /// An owner has said so itself, sooner than the next picture does.
     pub(crate) fn hear(&mut self, owners: &[(ShardId, Owner)]) -> Orders {
-        owners.iter().for_each(|(shard, owner)| self.hear_owner(*shard, *owner));
+        self.note(owners);
         let mut orders = Orders::default();
         self.judge(&mut orders);
         orders
+    }
+
+    /// As [`Membership::hear`], for a process that must do nothing now.
+    pub(crate) fn note(&mut self, owners: &[(ShardId, Owner)]) {
+        owners.iter().for_each(|(shard, owner)| self.hear_owner(*shard, *owner));
     }
 
     fn hear_owner(&mut self, shard: ShardId, owner: Owner) {
@@ -132,6 +139,15 @@ impl Membership {
                 None if should == Some(self.me) && self.is_free(owner) => {
                     self.held.insert(shard, Held::Coming);
                     orders.acquire.push(shard);
+                }
+                // Owned before everything was dropped; meanwhile others should own it, and wait for this word.
+                None if should.is_some() && should != Some(self.me) => {
+                    if let Some(Owner { node: Some(node), epoch }) = owner
+                        && node == self.me
+                    {
+                        self.hear_owner(shard, Owner { node: None, epoch });
+                        orders.disown.push((shard, epoch));
+                    }
                 }
                 Some(_) | None => {}
             }
@@ -245,11 +261,8 @@ mod tests {
     }
 
     fn picture(members: &[(NodeId, u64, bool)], owners: &[(u16, Option<NodeId>, u64)]) -> Picture {
-        let members = members.iter().map(|(node, beat, is_leaving)| Member {
-            node: *node,
-            beat: *beat,
-            card: card(*is_leaving).encode(),
-        });
+        let members =
+            members.iter().map(|(node, beat, is_leaving)| Member { node: *node, beat: *beat, card: card(*is_leaving).encode() });
         let owners = owners.iter().map(|(shard, node, epoch)| (ShardId(*shard), Owner { node: *node, epoch: Epoch(*epoch) }));
         Picture { members: members.collect(), owners_version: 1, owners: Some(owners.collect()), log_identity: 1 }
     }
@@ -339,6 +352,18 @@ mod tests {
         assert!(here.owned_in_vain(shard, Epoch(4)), "what is there can write no more");
         assert!(here.owned_in_vain(shard, Epoch(5)), "nobody wants it");
         assert!(here.look(picture(&[(ME, 2, false)], &[]), 250).acquire.contains(&shard), "it is acquired anew");
+    }
+
+    #[test]
+    fn what_was_dropped_and_should_be_anothers_is_given_back() {
+        let mut here = Membership::new(ME, 8);
+        here.look(picture(&[(ME, 1, false)], &[]), 0).acquire.iter().for_each(|shard| here.owned(*shard, Epoch(1)));
+        here.stopped();
+        // Another has come, and waits for what is published as this process's.
+        let orders = here.look(picture(&[(ME, 2, false), (OTHER, 1, false)], &[]), 250);
+        assert!(!orders.acquire.is_empty() && !orders.disown.is_empty());
+        assert_eq!(orders.acquire.len() + orders.disown.len(), 8);
+        assert_eq!(here.look(picture(&[(ME, 3, false), (OTHER, 2, false)], &[]), 500).disown, [], "once");
     }
 
     #[test]

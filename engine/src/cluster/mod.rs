@@ -29,7 +29,7 @@ mod told;
 
 pub use card::{About, Card};
 
-pub(crate) use bus::{ClusterBus, is_session_of};
+pub(crate) use bus::{ClusterBus, is_numbered, is_session_of};
 pub(crate) use node::{Node, NodeHandle};
 
 /// How a process takes part.

@@ -12,11 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bus::ClusterBus;
 use super::card::{About, Card};
-use super::limits::{ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS, SETTLED_AFTER_BEATS, STOP_AFTER_MS};
+use super::limits::{
+    ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, CALM_AFTER_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS, SETTLED_AFTER_BEATS, STOP_AFTER_MS,
+};
 use super::membership::Membership;
 use super::receiver::Receiver;
 use super::{ClusterConfig, settings};
-use crate::arbiters::Arbiters;
+use crate::arbiters::{Arbiters, Job};
 use crate::clock::Clock;
 use crate::delivery::Moved;
 use crate::host::Common;
@@ -64,6 +66,8 @@ pub(super) enum Event {
     Acquired { shard: ShardId, epoch: Option<Epoch>, round: u64 },
     /// Shards were given back in order.
     Left { shards: Moved, round: u64 },
+    /// What another process sent was lost.
+    Disturbed,
     /// The process ends.
     Leave(oneshot::Sender<()>),
 }
@@ -89,6 +93,8 @@ pub(crate) struct Node {
     pub(super) serving: watch::Sender<bool>,
     started_at: Time,
     leaving: Option<Leaving>,
+    /// If nothing happens until then, the disturbance is over.
+    calm_at: Option<Time>,
     /// The last confirmed beat counts until then.
     beaten_until: Time,
     /// Confirmed ones, as this member.
@@ -115,6 +121,7 @@ impl Node {
             serving,
             started_at,
             leaving: None,
+            calm_at: None,
             beaten_until: started_at,
             beats: 0,
             log_identity: Arc::new(AtomicU64::new(identity)),
@@ -200,6 +207,9 @@ impl Node {
                 () = async { match alarm { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } } => {}
             }
             self.stop_if_out_of_touch();
+            if self.calm_at.take_if(|at| clock.now() >= *at).is_some() {
+                self.arbiters.tell(|| Job::Announce(Moved::everything(self.common.shard_count)));
+            }
             if let Some(leaving) = self.leaving.take_if(|leaving| {
                 self.membership.holds_nothing() || !self.membership.has_other_engines() || clock.now() >= leaving.patience
             }) {
@@ -213,7 +223,12 @@ impl Node {
     /// When something must be done, whatever is heard.
     fn alarm(&self) -> Option<Time> {
         let stop_at = (!self.is_stopped).then_some(self.beaten_until);
-        stop_at.into_iter().chain(self.leaving.as_ref().map(|leaving| leaving.patience)).min()
+        stop_at.into_iter().chain(self.calm_at).chain(self.leaving.as_ref().map(|leaving| leaving.patience)).min()
+    }
+
+    /// What entities have told each other may have been lost, or come in another order.
+    pub(super) fn disturbed(&mut self) {
+        self.calm_at = Some(self.common.clock.now() + CALM_AFTER_MS);
     }
 
     // ---- in touch and out of touch

@@ -90,6 +90,7 @@ impl Receiver {
         }
         self.announce(&self.owned_by(from));
         self.follow_again();
+        let _ = self.events.send(Event::Disturbed);
     }
 
     fn owned_by(&self, node: NodeId) -> Moved {
@@ -105,8 +106,7 @@ impl Receiver {
 
     /// All that they follow: they may have been led to something that they do not know of.
     fn follow_again(&self) {
-        let all = Moved::new((0..self.common.shard_count).map(ShardId), self.common.shard_count);
-        self.bus.local().moved(&all);
+        self.bus.local().moved(&Moved::everything(self.common.shard_count));
     }
 
     async fn take_item(&self, from: NodeId, item: Item) {

@@ -14,11 +14,7 @@ use crate::kind::{key_of, last_organisation_key, shard_of};
 use crate::limits::RECOVERY_PAGE;
 
 /// Reads all of them.
-pub(crate) async fn read_all(
-    store: &Arc<dyn Store>,
-    shard_count: u16,
-    directory: &ArcSwap<Directory>,
-) -> Result<(), ReadError> {
+pub(crate) async fn read_all(store: &Arc<dyn Store>, shard_count: u16, directory: &ArcSwap<Directory>) -> Result<(), ReadError> {
     let last = last_organisation_key();
     for shard in (0..shard_count).map(ShardId) {
         let mut after = None;

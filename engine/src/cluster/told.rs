@@ -38,7 +38,8 @@ mod tests {
         for number in 0..4u8 {
             told.keep(ShardId(u16::from(number % 2)), Bytes::from(vec![number]), Time(u64::from(number) * 10));
         }
-        let again = |now| told.again(|shard| shard == ShardId(1), Time(now)).into_iter().map(|(_, item)| item[0]).collect::<Vec<_>>();
+        let again =
+            |now| told.again(|shard| shard == ShardId(1), Time(now)).into_iter().map(|(_, item)| item[0]).collect::<Vec<_>>();
         assert_eq!(again(40), [1, 3]);
         assert_eq!(again(15 + TOLD_KEPT_MS), [3]);
         assert_eq!(again(100 + TOLD_KEPT_MS), []);

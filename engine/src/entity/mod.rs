@@ -19,6 +19,7 @@ use crate::kind::Kind;
 use crate::letter::{Ask, Letter};
 use crate::limits::{LOADING_MAX, RETRY_AFTER_MS, RETRY_QUARANTINED_MS};
 use crate::output::{Asker, FollowAgain, Output, SharedFollowers, unavailable};
+use crate::recent::Recent;
 use crate::request::ReplyTo;
 
 mod following;
@@ -65,6 +66,7 @@ pub(crate) struct Entity<M: Kind> {
     /// The store knows it; a guessed id does not get so far.
     is_stored: bool,
     answers: Answers,
+    recent: Recent,
     followers: Option<SharedFollowers>,
     alarm: Option<Time>,
     used_at: Time,
@@ -120,6 +122,7 @@ impl<M: Kind> Entity<M> {
             live_stored: false,
             is_stored: false,
             answers: Answers::default(),
+            recent: Recent::default(),
             alarm: None,
             used_at,
             panics: Vec::new(),

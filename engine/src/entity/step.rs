@@ -1,8 +1,9 @@
 //! One step of an entity: what it is asked, what it decides, what of it must be stored, what follows.
 
 use jono_domain::account::Who;
+use jono_domain::id::ConversationId;
 use jono_domain::machine::{Context, Weight};
-use jono_domain::message::{Address, Effect, IndexChange};
+use jono_domain::message::{Effect, IndexChange, Order};
 use jono_domain::reply::Reply;
 use jono_store::{Answer as StoredAnswer, IndexChange as StoredIndexChange, Write};
 
@@ -15,6 +16,7 @@ use crate::kind::{Kind, key_of};
 use crate::letter::{Ask, answered};
 use crate::limits::EVENTS_PER_SNAPSHOT;
 use crate::output::{Asker, Output, SharedFollowers, output_of};
+use crate::recent::{Fate, Ident};
 use crate::request::ReplyTo;
 use crate::shard::{Step, Tale};
 
@@ -44,6 +46,18 @@ impl<M: Kind> Entity<M> {
             };
             return self.submit(None, vec![output], None);
         }
+        let ident = Ident::of(reply_to.as_ref());
+        if let Some(fate) = ident.and_then(|ident| self.recent.find(ident, &ask.order)) {
+            self.host.counters.repeats.add(1);
+            let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
+            let output = match fate {
+                Fate::Refused(refusal) => Output::Reply(reply_to, Err(refusal)),
+                Fate::SentOn(order) => {
+                    Output::Post(Asker { who: ask.who, key: ask.key, reply_to, hops: ask.hops }.forward(order))
+                }
+            };
+            return self.submit(None, vec![output], None);
+        }
         let Ask { who, key, order, hops, .. } = ask;
         let Some(command) = M::command(order) else { return };
         let decided = {
@@ -57,14 +71,22 @@ impl<M: Kind> Entity<M> {
         };
         match decided {
             Ok((events, reply)) => {
-                let effects = events.iter().flat_map(|event| self.state.react(self.id, event)).collect();
+                let effects: Vec<Effect> = events.iter().flat_map(|event| self.state.react(self.id, event)).collect();
                 let write = self.write(&events);
+                if let Some(ident) = ident.filter(|_| hops > 0)
+                    && let Some(Effect::Forward(order)) = effects.iter().find(|effect| matches!(effect, Effect::Forward(_)))
+                {
+                    self.recent.remember(ident, M::order(self.id, command.clone()), Fate::SentOn(order.clone()));
+                }
                 let asker = Asker { who, key, reply_to: reply_to.take().unwrap_or(ReplyTo::Nobody), hops };
                 let is_tale = who == Who::Engine && write.is_some();
                 let tale = is_tale.then(|| Tale { order: M::order(self.id, command), told: hops });
                 self.hand_in(write, effects, Some(asker), reply, tale);
             }
             Err(refusal) => {
+                if let Some(ident) = ident {
+                    self.recent.remember(ident, M::order(self.id, command), Fate::Refused(refusal.clone()));
+                }
                 let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
                 self.submit(None, vec![Output::Reply(reply_to, Err(refusal))], None);
             }
@@ -77,7 +99,7 @@ impl<M: Kind> Entity<M> {
         match remembered {
             Remembered::Answered(_) => Some(remembered),
             // A request that comes back here on its way goes on; only its repeat is sent the same way again.
-            Remembered::Forwarded(_) => (ask.hops == 0).then_some(remembered),
+            Remembered::Forwarded(ref order) => (ask.hops == 0 || M::is_overtaken(&ask.order, order)).then_some(remembered),
         }
     }
 
@@ -93,11 +115,14 @@ impl<M: Kind> Entity<M> {
     /// Tells those of these shards anew what they should know of it.
     pub(super) fn announce(&mut self, moved: &Moved) {
         let told = self.state.announce(self.id).into_iter();
-        let told = told.filter(|effect| matches!(effect, Effect::Tell(order) if moved.holds(order.address()))).collect();
-        self.hand_in(None, told, None, None, None);
+        let told: Vec<Effect> =
+            told.filter(|effect| matches!(effect, Effect::Tell(order) if moved.holds(order.address()))).collect();
         if let Some(followers) = &self.followers {
-            self.host.lead_again(followers, |conversation| moved.holds(Address::Conversation(conversation)));
+            // Only to what the account still has: it asks those how they stand.
+            let has = |conversation| told.iter().any(|effect| is_for(effect, conversation));
+            self.host.lead_again(followers, has);
         }
+        self.hand_in(None, told, None, None, None);
     }
 
     fn hand_in(
@@ -211,6 +236,10 @@ impl<M: Kind> Entity<M> {
         self.load.unconfirmed.set(self.load.unconfirmed.get() + 1);
         self.host.submit(self.shard, Step::new(self.address, write, outputs, tale));
     }
+}
+
+fn is_for(effect: &Effect, conversation: ConversationId) -> bool {
+    matches!(effect, Effect::Tell(Order::Conversation(told, _)) if *told == conversation)
 }
 
 fn stored_index(change: IndexChange) -> StoredIndexChange {

@@ -1,8 +1,9 @@
 //! Owns what becomes of a session when other processes serve what it follows, or the same ones have forgotten that it
 //! does: it follows again, from where its client has been told. Clients hear nothing of it but what they missed.
 
+use jono_domain::conversation::Command;
 use jono_domain::id::ConversationId;
-use jono_domain::message::Address;
+use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
 use jono_domain::reply::{ConversationView, Refusal, Reply};
 use jono_engine::delivery::{Moved, Shared};
@@ -112,14 +113,26 @@ impl Open {
         self.go_on(context);
     }
 
-    /// What the account was given while nobody could tell it.
+    /// What the account was given while nobody could tell it: the account's list is a copy that may be a moment old, so each
+    /// conversation is asked.
     fn follow_unknown(&mut self, conversations: impl IntoIterator<Item = ConversationId>, context: &mut Context<'_>) {
         for conversation in conversations {
             if self.tracks.get(conversation).is_none() && self.has_until(conversation).is_none() {
-                self.follow_later.push_back((conversation, 0));
+                let order = Order::Conversation(conversation, Box::new(Command::Describe));
+                self.send(order, None, Slot::SILENT, Render::PerhapsGiven { conversation }, context);
             }
         }
-        self.go_on(context);
+    }
+
+    /// How a conversation stands that the account may have been given.
+    pub(super) fn perhaps_given(&mut self, conversation: ConversationId, answer: Answer, context: &mut Context<'_>) {
+        if let Ok(Outcome::Reply(Reply::Conversation(view))) = answer
+            && self.party.is_given(&view.row)
+            && self.tracks.get(conversation).is_none()
+        {
+            self.follow_later.push_back((conversation, 0));
+            self.go_on(context);
+        }
     }
 
     fn tell(&self, notice: Notice, context: &mut Context<'_>) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jono_domain::account::{Audience, Role};
+use jono_domain::conversation::RowState;
 use jono_domain::id::{ConversationId, QueueId};
 use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
@@ -264,6 +265,11 @@ impl Open {
             Delivery::Notice(notice) => return self.noticed(&notice, context),
             Delivery::Following { conversation, state, from_seq, .. } => {
                 if let Reply::Conversation(view) = *state {
+                    if self.party.agent().is_some() && view.row.state == RowState::Closed && self.tracks.get(conversation).is_none() {
+                        // Whoever gave it had not heard of its end.
+                        context.gateway.engine.unfollow(context.session(), Address::Conversation(conversation));
+                        return Then::GoOn;
+                    }
                     // A client that waits to be led there may have a part of it.
                     let after = self.has_until(conversation).unwrap_or(0).min(view.head);
                     self.given(conversation, &view, (after, from_seq.max(after)), context);
@@ -319,6 +325,7 @@ impl Open {
                 }
                 return;
             }
+            (Render::PerhapsGiven { conversation }, answer) => return self.perhaps_given(conversation, answer, context),
             (Render::FollowAnew { what }, answer) => return self.follows_anew(what, answer, context),
             (Render::FollowLater { conversation, after }, answer) => {
                 self.is_going_on = false;

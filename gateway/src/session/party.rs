@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jono_domain::account::{Audience, Role, Who};
-use jono_domain::conversation::MetadataValue;
+use jono_domain::conversation::{MetadataValue, Row, RowState};
 use jono_domain::id::{AgentId, CustomerId, OrganisationId, QueueId, SiteId};
 use jono_domain::organisation::Organisation;
 
@@ -52,6 +52,14 @@ impl Party {
         match self {
             Party::Customer(party) => party.organisation,
             Party::Agent(party) => party.signed_in.organisation,
+        }
+    }
+
+    /// Does the conversation itself say that the account has it: an agent holds it, or a customer's has not ended?
+    pub(super) fn is_given(&self, row: &Row) -> bool {
+        match self.agent() {
+            Some(agent) => row.holder == Some(agent),
+            None => row.state != RowState::Closed,
         }
     }
 

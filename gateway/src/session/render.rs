@@ -40,6 +40,8 @@ pub(super) enum Render {
     Follow { conversation: ConversationId, after: u64, is_cancelled: bool },
     /// The same, not asked for by the client.
     FollowLater { conversation: ConversationId, after: u64 },
+    /// A conversation as it stands, which the account may have been given.
+    PerhapsGiven { conversation: ConversationId },
     /// What is followed already, asked for again since others serve it now.
     FollowAnew { what: Address },
     /// A part of a log.

@@ -277,6 +277,29 @@ impl<'a> What<'a> {
     }
 }
 
+/// Whether agents are shown parts of what happened that customers are not.
+#[must_use]
+pub fn shows_agents_more(body: &conversation::Body) -> bool {
+    use conversation::Body;
+    match body {
+        Body::Started { .. } | Body::Queued { .. } => true,
+        Body::Claimed { .. }
+        | Body::Released { .. }
+        | Body::Assigned { .. }
+        | Body::Transferred { .. }
+        | Body::Message { .. }
+        | Body::NoteAdded { .. }
+        | Body::Tagged { .. }
+        | Body::Untagged { .. }
+        | Body::Prioritised { .. }
+        | Body::MetadataChanged { .. }
+        | Body::Blocked { .. }
+        | Body::Unblocked
+        | Body::Closed { .. }
+        | Body::Rated { .. } => false,
+    }
+}
+
 /// Does the queue tell its customers their place?
 #[must_use]
 pub fn shows_position(queue: QueueId, directory: &Directory) -> bool {

@@ -1,7 +1,7 @@
 //! Ids and small checked texts as they stand in JSON.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -23,7 +23,35 @@ impl<T> From<T> for Id<T> {
 
 impl<T: fmt::Display> Serialize for Id<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        let mut short = Short { bytes: [0; SHORT_BYTES], len: 0 };
+        match write!(short, "{}", self.0) {
+            Ok(()) => serializer.serialize_str(short.as_str()),
+            Err(fmt::Error) => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+/// Room for the text of an id: a prefix and 26 characters.
+const SHORT_BYTES: usize = 40;
+
+/// A short text on the stack, so that an id goes into the JSON in one piece.
+struct Short {
+    bytes: [u8; SHORT_BYTES],
+    len: usize,
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).expect("whole texts were written")
+    }
+}
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
     }
 }
 

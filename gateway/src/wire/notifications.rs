@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::envelope;
-use super::event::Event;
+use super::event::{Event, shows_agents_more};
 use super::id::Id;
 use super::methods::Roles;
 use super::shown::{AgentConversation, AgentQueue, AnyConversation, By, Canned, ShownCause, ShownStatus, ms};
@@ -290,7 +290,28 @@ pub const NOTIFICATIONS: &[Notification] = &[
 /// The notice for an audience, encoded at most once per process; empty when it is not for it.
 #[must_use]
 pub fn encoded(notice: &Shared<Notice>, audience: Audience, directory: &Directory) -> Text {
+    // Most are the same for both: made once, under the name of one of them.
+    let audience = if is_alike(&notice.value) { Audience::Agent } else { audience };
     notice.encoded(audience, |notice| encode(notice, audience, directory).map_or_else(Text::default, Text::from))
+}
+
+/// Whether both audiences get the notice, and the same bytes of it.
+fn is_alike(notice: &Notice) -> bool {
+    match notice {
+        Notice::Entry { entry, .. } => {
+            let same_prev = entry.prev_for(Audience::Agent) == entry.prev_for(Audience::Customer);
+            entry.is_for(Audience::Customer) && same_prev && !shows_agents_more(&entry.body)
+        }
+        Notice::Typing { preview, .. } => preview.is_none(),
+        Notice::Position { .. } | Notice::Deadline { .. } | Notice::Receipt { .. } => true,
+        Notice::Rows(_)
+        | Notice::Queue(_)
+        | Notice::Raised { .. }
+        | Notice::Presence { .. }
+        | Notice::Blocked(_)
+        | Notice::Canned(_)
+        | Notice::OrganisationChanged => false,
+    }
 }
 
 /// One event as a notification; `None` if the audience may not see it.
@@ -302,8 +323,7 @@ pub fn event(event: &Event<'_>) -> String {
 /// A notification with parameters.
 #[must_use]
 pub fn say<P: Serialize>(method: &str, params: &P) -> String {
-    let params = serde_json::to_string(params).expect("what is shown has text keys and no failing parts");
-    envelope::notification(method, &params)
+    envelope::notification(method, params)
 }
 
 fn encode(notice: &Notice, audience: Audience, directory: &Directory) -> Option<String> {

@@ -26,8 +26,8 @@ fn said(notice: Notice, audience: Audience) -> Option<Value> {
     (!text.is_empty()).then(|| serde_json::from_str(text.as_str()).unwrap())
 }
 
-fn entry(body: Body) -> Notice {
-    let entry = Entry { seq: 5, prev_for_customers: 3, at: Time(7), by: Author::System, body };
+fn entry(body: Body, prev_for_customers: u64) -> Notice {
+    let entry = Entry { seq: 5, prev_for_customers, at: Time(7), by: Author::System, body };
     let deadlines = Deadlines { release_at: None, close_at: Some(Time(9)) };
     Notice::Entry { conversation: CONVERSATION, entry: Arc::new(entry), deadlines }
 }
@@ -76,8 +76,10 @@ fn every_event_is_shown_to_those_it_is_for() {
         same(Body::Closed { cause: CloseCause::Customer, holder: None }, "closed", json!({ "cause": "customer" })),
         same(Body::Rated { rating: 5, comment: None }, "rated", json!({ "rating": 5 })),
     ];
-    for (body, kind, for_agents, for_customers) in cases {
-        for (audience, prev, expected) in [(Audience::Agent, 4, Some(for_agents)), (Audience::Customer, 3, for_customers)] {
+    // After an event that only agents see, and after one that all see.
+    let after = |before: u64| cases.clone().map(|case| (before, case));
+    for (before, (body, kind, for_agents, for_customers)) in after(3).into_iter().chain(after(4)) {
+        for (audience, prev, expected) in [(Audience::Agent, 4, Some(for_agents)), (Audience::Customer, before, for_customers)] {
             let expected = expected.map(|body| {
                 let params = json!({
                     "conversation": CONVERSATION.to_string(), "seq": 5, "prev": prev, "at": 7, "by": { "kind": "system" },
@@ -85,9 +87,22 @@ fn every_event_is_shown_to_those_it_is_for() {
                 });
                 json!({ "jsonrpc": "2.0", "method": "conversation.event", "params": params })
             });
-            assert_eq!(said(entry(body.clone()), audience), expected, "{kind} {audience:?}");
+            assert_eq!(said(entry(body.clone(), before), audience), expected, "{kind} {audience:?} {before}");
         }
     }
+}
+
+/// What clients have been sent from the first on: the order of the members too.
+#[test]
+fn a_message_is_said_in_these_bytes_and_encoded_once_for_all() {
+    let notice = Shared::new(entry(Body::Message { text: "hi \"there\"\n".into() }, 4));
+    let [for_agents, for_customers] =
+        [Audience::Agent, Audience::Customer].map(|audience| encoded(&notice, audience, &Directory::default()));
+    let expected = format!(
+        r#"{{"jsonrpc":"2.0","method":"conversation.event","params":{{"conversation":"{CONVERSATION}","seq":5,"prev":4,"at":7,"by":{{"kind":"system"}},"type":"message","body":{{"text":"hi \"there\"\n"}},"close_at":9}}}}"#
+    );
+    assert_eq!(for_agents.as_str(), expected);
+    assert_eq!(for_customers.as_str().as_ptr(), for_agents.as_str().as_ptr(), "the bytes are shared");
 }
 
 type Case = (Body, &'static str, Value, Option<Value>);
@@ -132,7 +147,7 @@ fn every_notice_is_said_under_a_known_name_to_those_it_is_for() {
         Notice::Position { conversation: CONVERSATION, position: 2, wait_ms: Some(9), reason: Some(WorseReason::Returned) };
     let raised = Notice::Raised { queue: QUEUE, conversation: CONVERSATION, preview: "p".into() };
     let cases = [
-        (entry(Body::Unblocked), "conversation.event", true, true),
+        (entry(Body::Unblocked, 3), "conversation.event", true, true),
         (position, "conversation.position", true, true),
         (
             Notice::Deadline { conversation: CONVERSATION, deadlines, warning: Some(Warning::Release) },

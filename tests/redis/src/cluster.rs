@@ -161,8 +161,9 @@ impl RedisCluster {
     /// When that takes a minute.
     pub fn wait_for_replicas(&self) {
         wait_until("every master has its replicas", || {
-            let follows = |number: &usize| self.nodes[*number].info("connected_slaves").parse() == Ok(self.replicas_each);
-            self.masters().iter().all(follows)
+            // Only what the master calls online can confirm anything.
+            let online = |number: usize| self.nodes[number].run("INFO replication").text().matches("state=online").count();
+            self.masters().into_iter().all(|number| online(number) == self.replicas_each)
         });
         self.wait_until_ok();
     }

@@ -2,8 +2,10 @@
 //! several (G1-G7, G9, G13-G15). `jono-load replay` is the judge.
 
 mod campaigns;
+mod claims;
 mod operators;
 mod random;
+mod sleepers;
 
 /// Runs a test of one thread's clients; the processes have their own.
 fn run(test: impl Future<Output = ()>) {

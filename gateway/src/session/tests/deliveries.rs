@@ -255,7 +255,7 @@ fn subscriptions_decide_which_queues_are_told() {
 #[test]
 fn an_event_is_encoded_once_for_all_of_an_audience() {
     let world = World::new();
-    let (mut first, mut second) = (world.agent("Ann", &[4]), world.agent("Olga", &[4]));
+    let (mut first, mut second) = (world.agent("Ann", &[4]), world.agent("Ann", &[4]));
     let notice = Shared::new(grown(4, message(1, "x")));
     first.told(Delivery::Notice(Arc::clone(&notice)));
     second.told(Delivery::Notice(Arc::clone(&notice)));

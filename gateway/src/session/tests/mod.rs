@@ -29,6 +29,7 @@ use crate::auth::Auth;
 mod deliveries;
 mod hostile;
 mod meanwhile;
+mod moving;
 mod opening;
 mod requests;
 mod whole;
@@ -463,7 +464,7 @@ fn summary(queue: QueueId) -> QueueSummary {
 
 fn view(conversation: ConversationId, head: u64) -> ConversationView {
     ConversationView {
-        row: row(conversation, head),
+        row: Row { holder: Some(ann()), ..row(conversation, head) },
         head,
         position: Some(1),
         wait_ms: None,
