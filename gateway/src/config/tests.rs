@@ -48,6 +48,30 @@ fn memory_without_a_directory_has_none() {
 }
 
 #[test]
+fn with_redis_there_is_no_directory_and_engines_listen_only_where_told() {
+    let redis = ("--redis", "redis://127.0.0.1:1, redis://127.0.0.1:2");
+    let config = load("", &[], &[redis]).unwrap();
+    let options = config.redis.clone().unwrap();
+    assert_eq!((options.urls.len(), options.prefix.as_str(), options.durability), (2, "jono", Durability::Disk));
+    assert_eq!((config.data.clone(), config.role, config.listen.len()), (None, Role::All, 1));
+    assert!(config.effective().contains("url = \"********\"") && config.effective().contains("in Redis"));
+    let engine = load("", &[], &[redis, ("--role", "engine"), ("--durability", "replica")]).unwrap();
+    assert_eq!((engine.role, engine.listen.len(), engine.durability), (Role::Engine, 0, Durability::Replica));
+    let told = load("", &[("JONO_REDIS", "redis://x"), ("JONO_LISTEN", "127.0.0.1:5")], &[("--role", "engine")]).unwrap();
+    assert_eq!(told.listen.len(), 1);
+}
+
+#[test]
+fn what_needs_redis_says_so() {
+    let role = load("", &[], &[("--role", "gateway")]).unwrap_err();
+    assert!(role.contains("`gateway` needs Redis"), "{role}");
+    let replica = load("", &[], &[("--durability", "replica")]).unwrap_err();
+    assert!(replica.contains("`replica` needs Redis"), "{replica}");
+    let both = load("data = 'a'", &[], &[("--redis", "redis://x")]).unwrap_err();
+    assert!(both.contains("leave out one of them"), "{both}");
+}
+
+#[test]
 fn unknown_keys_are_errors_that_name_the_nearest() {
     for (file, expected) in [
         ("[store]\n\ndurabilty = 'disk'", "jono.toml:3: unknown key `durabilty` in [store]; did you mean `durability`?"),
@@ -79,7 +103,7 @@ fn wrong_values_name_their_key_and_place() {
         ),
         (
             "[store]\ndurability = 'dsk'",
-            "jono.toml:2: `store.durability` is `dsk`, but must be one of memory, second, disk; did you mean `disk`?",
+            "jono.toml:2: `store.durability` is `dsk`, but must be one of memory, second, disk, replica; did you mean `disk`?",
         ),
         (
             "listen = 'localhost'",
@@ -91,7 +115,7 @@ fn wrong_values_name_their_key_and_place() {
             "[desk]\norigins = 'https://desk.example/'",
             "jono.toml:2: `desk.origins` is `https://desk.example/`, but must be scheme://host[:port] without a path, such as https://desk.example",
         ),
-        ("role = 'engine'", "jono.toml:1: `role`: `engine` is not in this version, which runs everything in one process: `all`"),
+        ("role = 'engine'", "jono.toml:1: `role`: `engine` needs Redis (`redis.url`): one process alone runs `all`"),
         ("root_key = 'short'", "jono.toml:1: `root_key`: a root key has at least 32 characters"),
         (
             "[log]\nlevel = 'loud'",
