@@ -12,16 +12,6 @@ use futures_util::future::BoxFuture;
 
 use crate::{Epoch, ShardId};
 
-/// How much fits into a box.
-pub mod limits {
-    /// Parcels of one box. A process that has not read for so long is dead, or lost in work.
-    pub const BOX_PARCELS_MAX: usize = 100_000;
-
-    /// Bytes of the parcels of one box: a few seconds of everything that one process can work off, and little
-    /// enough that some dozen of boxes nobody reads do not fill a server.
-    pub const BOX_BYTES_MAX: usize = 64 * 1024 * 1024;
-}
-
 /// A process of the system, from its start to its end. A number is never given twice, and never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -114,7 +104,8 @@ pub trait Exchange: Send + Sync + 'static {
     /// it was given back.
     fn publish_owners(&self, owners: Vec<(ShardId, Owner)>) -> BoxFuture<'static, Result<(), ExchangeError>>;
 
-    /// Puts parcels into a box, in order, all or none. What would bring it over one of the [`limits`] is
+    /// Puts parcels into a box, in order, all or none. What would bring it over one of the
+    /// [`limits`](crate::limits) is
     /// [`ExchangeError::Full`]. Parcels of calls that follow each other (the next made
     /// after the answer to the one before) arrive in that order.
     fn send(&self, to: NodeId, parcels: Vec<Bytes>) -> BoxFuture<'static, Result<(), ExchangeError>>;

@@ -1,4 +1,4 @@
-//! What may be put into a store: one set of limits for every store, so that a batch that one store
+//! What may be put into a store, and into a box: one set of limits for every store, so that a batch that one store
 //! takes is not refused by another.
 //!
 //! Owns the figures and the check. Does not know where anything is kept.
@@ -23,6 +23,13 @@ pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// [`load_live`](crate::Store::load_live) or [`forget_answers`](crate::Store::forget_answers)
 /// handles, whatever was asked for. It bounds the memory of one call.
 pub const PAGE_MAX: usize = 10_000;
+
+/// Parcels of one [box](crate::Exchange::send). A process that has not read for so long is dead, or lost in work.
+pub const BOX_PARCELS_MAX: usize = 100_000;
+
+/// Bytes of the parcels of one box: a few seconds of everything that one process can work off, and little enough that
+/// some dozen of boxes nobody reads do not fill a server.
+pub const BOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Refuses what is over a limit, or has an empty key. Nothing of such a batch is applied, and trying
 /// again does not help: it is a mistake of the caller, answered rather than a panic.

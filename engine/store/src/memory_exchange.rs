@@ -15,8 +15,7 @@ use futures_util::future::{BoxFuture, ready};
 
 pub use faults::ExchangeFaults;
 
-use crate::exchange::limits;
-use crate::{Exchange, ExchangeError, NodeId, Owner, Picture, Position, ShardId};
+use crate::{Exchange, ExchangeError, NodeId, Owner, Picture, Position, ShardId, limits};
 use state::State;
 
 /// What processes share, in memory. A clone is the same connection; [`connection`](Self::connection) makes

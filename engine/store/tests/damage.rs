@@ -19,8 +19,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Two live entities and one that is not, each with a snapshot, two records behind it, an answer and
-/// a list entry.
+/// Two live entities and one that is not, each with a write of two records, a snapshot, an answer and
+/// a list entry, and two writes of one record behind it.
 fn filled() -> TempDir {
     let dir = TempDir::new().unwrap();
     block_on(async {
@@ -35,7 +35,7 @@ fn filled() -> TempDir {
                 index: vec![IndexChange::Put { key, value: Bytes::new() }],
                 ..contract::write(name, 0, &["a", "b"])
             };
-            let writes = vec![first, contract::write(name, 2, &["c", "d"])];
+            let writes = vec![first, contract::write(name, 2, &["c"]), contract::write(name, 3, &["d"])];
             store.commit(Batch { shard: SHARD, epoch, writes }).await.unwrap();
         }
         store.close().await;
@@ -93,19 +93,20 @@ async fn assert_quarantined(store: &FjallStore, at_start: bool) {
 #[test]
 fn damage_of_an_entity_is_found_at_start_and_stays_with_it() {
     type Damage = (&'static str, fn(&Keyspace));
-    let damages: [Damage; 9] = [
+    let damages: [Damage; 10] = [
+        ("log", |table| flip(table, "hurt", 1)),
         ("log", |table| flip(table, "hurt", 2)),
-        ("log", |table| flip(table, "hurt", 3)),
+        ("log", |table| table.remove(key_of(table, "hurt", 0)).unwrap()),
+        ("log", |table| table.remove(key_of(table, "hurt", 1)).unwrap()),
         ("log", |table| table.remove(key_of(table, "hurt", 2)).unwrap()),
-        ("log", |table| table.remove(key_of(table, "hurt", 3)).unwrap()),
         ("log", |table| {
             // A sound record of the same log in the place of another one.
-            let sealed = table.get(key_of(table, "hurt", 2)).unwrap().unwrap();
-            table.insert(key_of(table, "hurt", 3), sealed).unwrap();
+            let sealed = table.get(key_of(table, "hurt", 1)).unwrap().unwrap();
+            table.insert(key_of(table, "hurt", 2), sealed).unwrap();
         }),
         ("log", |table| {
             // The log goes on behind its head.
-            let mut key = key_of(table, "hurt", 3);
+            let mut key = key_of(table, "hurt", 2);
             let sealed = table.get(&key).unwrap().unwrap();
             *key.last_mut().unwrap() += 1;
             table.insert(key, sealed).unwrap();
@@ -143,14 +144,62 @@ fn damage_that_the_start_does_not_look_for_is_found_by_the_read() {
         let entity = || contract::entity("hurt");
         assert_eq!(store.load(SHARD, entity()).await.unwrap().seq, 4);
         assert_corrupt(store.read_log(SHARD, entity(), LogRange::After(0), 9).await);
-        assert_eq!(store.read_log(SHARD, entity(), LogRange::After(1), 9).await.unwrap().len(), 3);
+        assert_eq!(store.read_log(SHARD, entity(), LogRange::After(2), 9).await.unwrap().len(), 2);
+    });
+}
+
+/// A write with an answer leaves the end of its log there, and only there.
+#[test]
+fn the_end_of_a_log_is_known_beside_the_log_while_answers_come_and_go() {
+    let keyed = |seq: u64, at_ms| Write {
+        answers: vec![Answer { key: Bytes::copy_from_slice(&[seq as u8]), at_ms, value: Bytes::from_static(b"hurt") }],
+        live: Some(true),
+        ..contract::write("hurt", seq, &["record"])
+    };
+    let written = || {
+        let dir = TempDir::new().unwrap();
+        block_on(async {
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            let epoch = store.acquire(SHARD).await.unwrap();
+            let writes = (0..3).map(|seq| keyed(seq, 1000 - seq)).collect();
+            store.commit(Batch { shard: SHARD, epoch, writes }).await.unwrap();
+            store.close().await;
+        });
+        dir
+    };
+    for table in ["log", "answers"] {
+        let dir = written();
+        tamper(dir.path(), table, |table| table.remove(key_of(table, "hurt", 2)).unwrap());
+        block_on(async {
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            assert_eq!(store.damaged(), [contract::entity("hurt")], "{table}");
+        });
+    }
+    // The last record's answer is forgotten first, later all of them.
+    let dir = written();
+    for (before_ms, left) in [(999, 2), (1001, 0)] {
+        block_on(async {
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            assert_eq!(store.forget_answers(before_ms, 9).await, Ok(if left == 2 { 1 } else { 2 }));
+            store.close().await;
+            let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+            assert_eq!(store.damaged(), []);
+            let loaded = store.load(SHARD, contract::entity("hurt")).await.unwrap();
+            assert_eq!((loaded.seq, loaded.answers.len()), (3, left));
+            store.close().await;
+        });
+    }
+    tamper(dir.path(), "log", |table| table.remove(key_of(table, "hurt", 2)).unwrap());
+    block_on(async {
+        let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
+        assert_eq!(store.damaged(), [contract::entity("hurt")]);
     });
 }
 
 #[test]
 fn an_entity_that_is_not_live_is_checked_when_it_is_loaded() {
     let dir = filled();
-    tamper(dir.path(), "log", |table| flip(table, "idle", 3));
+    tamper(dir.path(), "log", |table| flip(table, "idle", 2));
     block_on(async {
         let store = FjallStore::open(dir.path(), Durability::Disk).unwrap();
         assert_eq!(store.damaged(), []);
@@ -176,16 +225,18 @@ fn another_format_is_refused_and_a_damaged_one_too() {
     tamper(dir.path(), "meta", |table| flip(table, "f", 0));
     let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
-    tamper(dir.path(), "meta", |table| {
-        // Format 2, as a later program would have sealed it.
-        let mut sum = crc32fast::Hasher::new();
-        sum.update(&[1, 8, 1, 0, 0, 0]);
-        sum.update(b"f\0\0\0\x02");
-        let sealed = [&[1], &sum.finalize().to_le_bytes()[..], &[0, 0, 0, 2]].concat();
-        table.insert("f", sealed).unwrap();
-    });
-    let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
-    assert!(matches!(error, OpenError::Version { found: 2, known: 1 }), "{error}");
+    // Format 1, as an earlier program sealed it, and format 3, as a later one would have.
+    for format in [1, 3] {
+        tamper(dir.path(), "meta", |table| {
+            let mut sum = crc32fast::Hasher::new();
+            sum.update(&[1, 8, 1, 0, 0, 0]);
+            sum.update(&[b'f', 0, 0, 0, format]);
+            let sealed = [&[1], &sum.finalize().to_le_bytes()[..], &[0, 0, 0, format]].concat();
+            table.insert("f", sealed).unwrap();
+        });
+        let error = FjallStore::open(dir.path(), Durability::Disk).unwrap_err();
+        assert!(matches!(error, OpenError::Version { found, known: 2 } if found == u32::from(format)), "{error}");
+    }
 }
 
 fn journal(dir: &Path) -> PathBuf {

@@ -4,14 +4,15 @@
 //! then staged as a whole or refused as a whole. Owns the judging and the staging. Does not apply:
 //! that is the writer's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
 use super::damage::Damage;
 use super::heads::Heads;
 use super::keys;
-use super::reader;
+use super::payloads::{split_number, write_log};
+use super::sweep::Sweep;
 use super::tables::{Change, Tables};
 use crate::record::Space;
 use crate::{Batch, CommitError, EntityKey, Epoch, IndexChange, ReadError, ShardId, Write, limits};
@@ -40,18 +41,27 @@ pub(super) struct Newest {
     pub(super) seq: u64,
 }
 
-/// A value on its way: a number (or nothing) and bytes behind it; `None` deletes.
-type Staged = Option<(Option<u64>, Bytes)>;
+/// A change on its way. Its key lies in the group's bytes, and behind it what the payload begins with.
+struct Staged {
+    space: Space,
+    key: usize,
+    head: usize,
+    end: usize,
+    /// The rest of the payload; `None` deletes.
+    rest: Option<Bytes>,
+}
 
 /// What is committed together.
 #[derive(Default)]
 pub(super) struct Group {
-    /// Log records: no two of a group have the same key.
-    log: Vec<(Vec<u8>, Bytes)>,
-    /// All else: the last one of a key counts, so that a head is written once per group.
-    latest: HashMap<(Space, Vec<u8>), Staged>,
+    /// In the order of staging; of one key the last one counts.
+    staged: Vec<Staged>,
+    /// Keys and what payloads begin with, one after the other: one allocation for all.
+    bytes: Vec<u8>,
+    /// The place of the entity that is being staged.
+    place: Vec<u8>,
     batches: usize,
-    bytes: usize,
+    payload_bytes: usize,
     /// An owner changed, or a constant was set: that must not be lost in a power cut, or the same
     /// epoch would be given out twice.
     pub(super) must_sync: bool,
@@ -61,88 +71,129 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn is_full(&self) -> bool {
-        self.batches >= BATCHES_MAX || self.bytes >= BYTES_MAX
+        self.batches >= BATCHES_MAX || self.payload_bytes >= BYTES_MAX
     }
 
     /// Stages a batch as a whole, or says why not.
     pub(super) fn add(&mut self, known: &mut Known, tables: &Tables, damage: &Damage, batch: &Batch) -> Result<(), CommitError> {
         let ends = judge(known, tables, damage, batch)?;
+        let mut place = std::mem::take(&mut self.place);
+        for (entity, end) in ends {
+            place.clear();
+            keys::write_place(&mut place, batch.shard, entity);
+            known.heads.set_end(&place, end);
+        }
         for write in &batch.writes {
-            self.stage(batch.shard, write);
+            place.clear();
+            keys::write_place(&mut place, batch.shard, &write.entity.0);
+            self.stage(known, batch.shard, &place, write);
         }
-        for (key, seq) in ends {
-            known.heads.set(key, seq);
-        }
+        self.place = place;
         self.batches += 1;
-        self.bytes += limits::batch_bytes(batch);
+        self.payload_bytes += limits::batch_bytes(batch);
         Ok(())
     }
 
     /// Stages a shard's next epoch.
     pub(super) fn acquire(&mut self, known: &mut Known, tables: &Tables, shard: ShardId) -> Result<Epoch, CommitError> {
         let next = known.epoch(tables, shard)? + 1;
-        self.put(Space::Meta, keys::epoch(shard), Some(next), Bytes::new());
+        self.put(Space::Meta, &[&keys::epoch(shard)], &[next], Bytes::new());
         self.must_sync = true;
         known.epochs.insert(shard, next);
         Ok(Epoch(next))
     }
 
-    fn stage(&mut self, shard: ShardId, write: &Write) {
-        let owned = keys::owned(shard, &write.entity);
-        let key = keys::entity(shard, &write.entity);
+    fn stage(&mut self, known: &mut Known, shard: ShardId, place: &[u8], write: &Write) {
         let end = write.expected_seq + write.log.len() as u64;
-        let numbers = write.expected_seq + 1..;
-        self.log.extend(numbers.zip(&write.log).map(|(seq, record)| (keys::log(&owned, seq), record.clone())));
-        if let Some(state) = &write.snapshot {
-            self.put(Space::Snapshot, key.clone(), Some(end), state.clone());
-        }
-        match write.live {
-            Some(true) => self.put(Space::Live, key.clone(), None, Bytes::new()),
-            Some(false) => self.delete(Space::Live, key.clone()),
-            None => {}
-        }
         if !write.log.is_empty() {
-            self.put(Space::Head, key, Some(end), Bytes::new());
+            self.begin(Space::Log, &[place, &end.to_be_bytes()]);
+            let rest = write_log(&mut self.bytes, &write.log);
+            self.finish(Some(rest.unwrap_or_default()));
             self.newest = Some(Newest { shard, entity: write.entity.clone(), seq: end });
         }
+        if let Some(state) = &write.snapshot {
+            self.put(Space::Snapshot, &[place], &[end], state.clone());
+        }
         for answer in &write.answers {
-            let key = keys::answer(&owned, &answer.key);
-            self.put(Space::AnswerTime, keys::answer_time(answer.at_ms, &key), None, Bytes::new());
-            self.put(Space::Answer, key, Some(answer.at_ms), answer.value.clone());
+            self.put(Space::Answer, &[place, &answer.key], &[end, answer.at_ms], answer.value.clone());
+            if known.heads.must_mark(place, answer.at_ms) {
+                self.mark(answer.at_ms, shard, &write.entity);
+            }
+        }
+        if !write.log.is_empty() && write.snapshot.is_none() && write.answers.is_empty() {
+            self.put(Space::Head, &[place], &[end], Bytes::new());
+        }
+        let live = [&shard.0.to_be_bytes(), &*write.entity.0];
+        match write.live {
+            Some(true) => self.put(Space::Live, &live, &[], Bytes::new()),
+            Some(false) => self.delete(Space::Live, &live),
+            None => {}
         }
         for change in &write.index {
             match change {
-                IndexChange::Put { key, value } => {
-                    self.put(Space::Index, key.to_vec(), None, value.clone());
-                }
-                IndexChange::Delete { key } => self.delete(Space::Index, key.to_vec()),
+                IndexChange::Put { key, value } => self.put(Space::Index, &[key], &[], value.clone()),
+                IndexChange::Delete { key } => self.delete(Space::Index, &[key]),
             }
         }
     }
 
-    pub(super) fn put(&mut self, space: Space, key: Vec<u8>, number: Option<u64>, value: Bytes) {
-        self.latest.insert((space, key), Some((number, value)));
+    /// Marks that an entity has answers of this moment or later ones.
+    pub(super) fn mark(&mut self, at_ms: u64, shard: ShardId, entity: &EntityKey) {
+        let key = keys::answer_time(at_ms, shard, entity);
+        self.put(Space::AnswerTime, &[&key], &[], Bytes::new());
     }
 
-    pub(super) fn delete(&mut self, space: Space, key: Vec<u8>) {
-        self.latest.insert((space, key), None);
-    }
-
-    /// Records that change.
-    pub(super) fn len(&self) -> usize {
-        self.log.len() + self.latest.len()
-    }
-
-    /// Writes everything staged into a change of the tables.
-    pub(super) fn fill(self, change: &mut Change<'_>) {
-        for (key, record) in &self.log {
-            change.put(Space::Log, key, [&[], record]);
+    /// Stages the record of these numbers and `rest` under the concatenated key.
+    pub(super) fn put(&mut self, space: Space, key: &[&[u8]], numbers: &[u64], rest: Bytes) {
+        self.begin(space, key);
+        for number in numbers {
+            self.bytes.extend_from_slice(&number.to_be_bytes());
         }
-        for ((space, key), staged) in &self.latest {
-            match staged {
-                Some((Some(number), value)) => change.put(*space, key, [&number.to_be_bytes(), value]),
-                Some((None, value)) => change.put(*space, key, [&[], value]),
-                None => change.delete(*space, key),
+        self.finish(Some(rest));
+    }
+
+    pub(super) fn delete(&mut self, space: Space, key: &[&[u8]]) {
+        self.begin(space, key);
+        self.finish(None);
+    }
+
+    fn begin(&mut self, space: Space, key: &[&[u8]]) {
+        let start = self.bytes.len();
+        for part in key {
+            self.bytes.extend_from_slice(part);
+        }
+        let head = self.bytes.len();
+        self.staged.push(Staged { space, key: start, head, end: head, rest: None });
+    }
+
+    /// Everything since [`begin`](Self::begin) is what the payload begins with.
+    fn finish(&mut self, rest: Option<Bytes>) {
+        let end = self.bytes.len();
+        if let Some(staged) = self.staged.last_mut() {
+            (staged.end, staged.rest) = (end, rest);
+        }
+    }
+
+    /// Changes, of which some may be of the same key.
+    pub(super) fn len(&self) -> usize {
+        self.staged.len()
+    }
+
+    /// Writes everything staged into a change of the tables, in the order of the tables: then what is
+    /// inserted next lies beside what was inserted last.
+    pub(super) fn fill(mut self, change: &mut Change<'_>) {
+        let bytes = &self.bytes;
+        let place = |staged: &Staged| (staged.space, &bytes[staged.key..staged.head]);
+        // Stable, so that the last one of a key is the one that was staged last.
+        self.staged.sort_by(|one, other| place(one).cmp(&place(other)));
+        for (at, staged) in self.staged.iter().enumerate() {
+            let (space, key) = place(staged);
+            if self.staged.get(at + 1).is_some_and(|next| place(next) == (space, key)) {
+                continue;
+            }
+            match &staged.rest {
+                Some(rest) => change.put(space, key, [&bytes[staged.head..staged.end], rest]),
+                None => change.delete(space, key),
             }
         }
     }
@@ -157,8 +208,7 @@ impl Known {
         let stored = tables.view().get(Space::Meta, &keys::epoch(shard)).map_err(unreadable)?;
         let epoch = match stored {
             Some(payload) => {
-                let (epoch, _) =
-                    reader::split_number(&payload).ok_or_else(|| CommitError::Unavailable("the epoch is damaged".into()))?;
+                let (epoch, _) = split_number(&payload).ok_or_else(|| CommitError::Unavailable("the epoch is damaged".into()))?;
                 epoch
             }
             None => 0,
@@ -170,35 +220,49 @@ impl Known {
 
 /// Where the logs of a batch's entities would end, or why the batch is refused. Changes nothing that
 /// is not stored anyway.
-fn judge(known: &mut Known, tables: &Tables, damage: &Damage, batch: &Batch) -> Result<HashMap<Vec<u8>, u64>, CommitError> {
+fn judge<'a>(
+    known: &mut Known,
+    tables: &Tables,
+    damage: &Damage,
+    batch: &'a Batch,
+) -> Result<BTreeMap<&'a [u8], u64>, CommitError> {
     let current = known.epoch(tables, batch.shard)?;
     if current == 0 || batch.epoch != Epoch(current) {
         return Err(CommitError::Fenced { current: Epoch(current) });
     }
-    let mut ends: HashMap<Vec<u8>, u64> = HashMap::with_capacity(batch.writes.len());
+    let mut ends: BTreeMap<&[u8], u64> = BTreeMap::new();
+    let mut place = Vec::new();
     for write in &batch.writes {
         if damage.contains(&write.entity) {
             return Err(CommitError::Unavailable("the entity is damaged".into()));
         }
-        let key = keys::entity(batch.shard, &write.entity);
-        let end = match ends.get(&key).copied().or_else(|| known.heads.get(&key)) {
-            Some(end) => end,
+        let end = match ends.get(&*write.entity.0) {
+            Some(end) => *end,
             None => {
-                let head = reader::head(&tables.view(), batch.shard, &write.entity);
-                head.inspect_err(|error| {
-                    if let ReadError::Corrupt(what) = error {
-                        damage.quarantine(&write.entity, what);
-                    }
-                })
-                .map_err(unreadable)?
+                place.clear();
+                keys::write_place(&mut place, batch.shard, &write.entity.0);
+                match known.heads.end(&place) {
+                    Some(end) => end,
+                    None => stored_head(tables, damage, &place, &write.entity)?,
+                }
             }
         };
         if end != write.expected_seq {
             return Err(CommitError::Conflict { entity: write.entity.clone(), actual_seq: end });
         }
-        ends.insert(key, end + write.log.len() as u64);
+        ends.insert(&write.entity.0, end + write.log.len() as u64);
     }
     Ok(ends)
+}
+
+fn stored_head(tables: &Tables, damage: &Damage, place: &[u8], entity: &EntityKey) -> Result<u64, CommitError> {
+    let head = Sweep::for_one(&tables.view()).head(place);
+    head.inspect_err(|error| {
+        if let ReadError::Corrupt(what) = error {
+            damage.quarantine(entity, what);
+        }
+    })
+    .map_err(unreadable)
 }
 
 /// What must be read for a commit does not read: nothing was applied.

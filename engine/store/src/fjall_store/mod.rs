@@ -2,19 +2,24 @@
 //!
 //! Here is the handle: it checks, queues and waits, and never touches the disk. In reading order:
 //! [`service`] (in service, out of it, and in again), [`open`] (directory, format, start check),
-//! [`journals`] (what opening makes sure of first), [`tables`] (fjall), [`keys`] (bytes of the keys),
-//! [`threads`] (the threads and their queues), [`writer`] (the thread that commits), [`group`] (what
-//! is committed together), [`heads`] (what the writer remembers), [`reader`] (what the reader threads
-//! do), [`damage`] (the quarantine).
+//! [`journals`] (what opening makes sure of first), [`tables`] (fjall), [`keys`] and [`payloads`]
+//! (the bytes of a record), [`threads`] (the threads and their queues), [`writer`] (the thread that
+//! commits), [`group`] (what is committed together), [`heads`] (what the writer remembers),
+//! [`forgetting`] (old answers), [`reader`] (what the reader threads do), [`sweep`] (entities brought
+//! together) with [`cursor`] (a place in a table), [`damage`] (the quarantine).
 
+mod cursor;
 mod damage;
+mod forgetting;
 mod group;
 mod heads;
 mod journals;
 mod keys;
 mod open;
+mod payloads;
 mod reader;
 mod service;
+mod sweep;
 mod tables;
 mod threads;
 mod writer;

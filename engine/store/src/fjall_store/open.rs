@@ -24,13 +24,13 @@ use super::damage::Damage;
 use super::group::Newest;
 use super::journals;
 use super::keys;
-use super::reader;
+use super::reader::{self, Reader};
 use super::tables::Tables;
 use crate::ReadError;
 use crate::record::Space;
 
 /// The version of keys and payloads that this code reads and writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Room that the disk must have before service resumes: for one table that is written out (8 MiB),
 /// and as much of the journal. With less, the next batches would fail again.
@@ -189,7 +189,9 @@ fn open(dir: &Path) -> Result<Opened, OpenError> {
         None => return Err(OpenError::Corrupt { what: "it does not say which format it has".into() }),
     }
     let damage = Arc::new(Damage::default());
-    check(&tables, &damage)?;
+    // Entities that are not live are checked when they are loaded, so the time goes with what is alive,
+    // not with what is stored.
+    Reader { tables: &tables, damage: &damage }.check()?;
     Ok(Opened { tables, damage })
 }
 
@@ -228,27 +230,4 @@ pub(super) fn records(dir: &Path) -> PathBuf {
 
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
-}
-
-/// The start check: of each live entity, the head against the end of the log, and every record that
-/// is needed to bring it back. What does not read is quarantined; entities that are not live are
-/// checked when they are loaded, so the time goes with what is alive, not with what is stored.
-fn check(tables: &Tables, damage: &Damage) -> Result<(), OpenError> {
-    let view = tables.view();
-    for key in view.keys(Space::Live, &[], Vec::new()) {
-        let key = key?;
-        let Some((shard, entity)) = keys::entity_of(&key) else {
-            return Err(OpenError::Corrupt { what: "the mark of a live entity has no key".into() });
-        };
-        let checked = match view.get(Space::Live, &key) {
-            Ok(_) => reader::check(&view, shard, &entity),
-            Err(error) => Err(error),
-        };
-        match checked {
-            Ok(()) => {}
-            Err(ReadError::Corrupt(what)) => damage.quarantine(&entity, &what),
-            Err(error @ ReadError::Unavailable(_)) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }

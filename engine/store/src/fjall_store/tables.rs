@@ -160,14 +160,13 @@ impl View<'_> {
             .take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(prefix)))
     }
 
-    /// The last key from `from` to `to`, both included.
-    pub(super) fn last_key(&self, space: Space, from: Vec<u8>, to: Vec<u8>) -> Result<Option<Slice>, ReadError> {
-        let last = self.snapshot.range(self.tables.table(space), from..=to).next_back();
-        last.map(|entry| entry.key().map_err(read_error)).transpose()
+    /// Entries from `from` on, unchecked.
+    pub(super) fn entries(&self, space: Space, from: &[u8]) -> fjall::Iter {
+        self.snapshot.range(self.tables.table(space), from..)
     }
 }
 
-fn unseal(space: Space, key: &[u8], sealed: &[u8]) -> Result<Bytes, ReadError> {
+pub(super) fn unseal(space: Space, key: &[u8], sealed: &[u8]) -> Result<Bytes, ReadError> {
     record::open(space, key, sealed).map(Bytes::copy_from_slice)
 }
 
@@ -181,7 +180,7 @@ pub(super) fn reason(error: &fjall::Error) -> String {
 }
 
 /// An I/O error may pass; whatever else fjall says about what it reads means that it is damaged.
-fn read_error(error: fjall::Error) -> ReadError {
+pub(super) fn read_error(error: fjall::Error) -> ReadError {
     match error {
         fjall::Error::Io(_) | fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Poisoned => {
             ReadError::Unavailable(reason(&error))

@@ -15,10 +15,10 @@ use fjall::PersistMode;
 use tokio::sync::oneshot;
 
 use super::damage::Damage;
+use super::forgetting::forget;
 use super::group::{Group, Known, Newest, unreadable};
 use super::keys;
-use super::reader::split_number;
-use super::tables::{Tables, View, reason};
+use super::tables::{Tables, reason};
 use crate::record::Space;
 use crate::{Batch, CommitError, Durability, Epoch, ShardId};
 
@@ -179,31 +179,13 @@ impl Writer {
         if let Some(stored) = self.tables.view().get(Space::Meta, &key).map_err(unreadable)? {
             return Ok(stored);
         }
-        self.group.put(Space::Meta, key, None, default.clone());
+        self.group.put(Space::Meta, &[&key], &[], default.clone());
         self.group.must_sync = true;
         Ok(default)
     }
 
     fn forget(&mut self, before_ms: u64, limit: usize) -> Result<usize, CommitError> {
-        let view = self.tables.view();
-        let mut gone = 0;
-        // Entries whose answer was given again are not counted, but they cost time as well.
-        let oldest = view.keys(Space::AnswerTime, &[], Vec::new());
-        for key in oldest.take(crate::limits::PAGE_MAX) {
-            let key = key.map_err(unreadable)?;
-            let Some((at_ms, place)) = keys::answer_of(&key) else {
-                break;
-            };
-            if at_ms >= before_ms || gone >= limit {
-                break;
-            }
-            if is_current(&view, place, at_ms) {
-                self.group.delete(Space::Answer, place.to_vec());
-                gone += 1;
-            }
-            self.group.delete(Space::AnswerTime, key.to_vec());
-        }
-        Ok(gone)
+        forget(&self.tables.view(), &mut self.group, &mut self.known.heads, before_ms, limit).map_err(unreadable)
     }
 
     /// Applies and syncs the group, then answers all of it.
@@ -266,16 +248,5 @@ impl Writer {
         if let Err(error) = self.tables.persist(PersistMode::SyncData) {
             self.fail(&reason(&error));
         }
-    }
-}
-
-/// Whether the answer at this place was given at this moment; if not, it was given again at another,
-/// or is gone. One that does not read counts: it is not kept any longer either, and its entity is
-/// reported when it is loaded.
-fn is_current(view: &View<'_>, place: &[u8], at_ms: u64) -> bool {
-    match view.get(Space::Answer, place) {
-        Ok(None) => false,
-        Ok(Some(payload)) => split_number(&payload).is_none_or(|(stored_ms, _)| stored_ms == at_ms),
-        Err(_) => true,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What several writes of a batch do to one place is worked out here, so that the script writes each place once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -49,15 +49,19 @@ pub(super) fn prepare(keys: &Keys, batch: &Batch) -> Prepared {
     let shard_keys = keys.shard(batch.shard);
     let own = [shard_keys.of_shard("own"), shard_keys.of_shard("heads")];
     let (entities, contradiction) = entities(batch);
-    let heads = entities.iter().map(|(entity, (first, _))| {
-        let expected = sealed::seal_head(batch.shard, entity, *first);
-        ((*entity).clone(), expected)
-    });
+    // In the order of the writes: the first that is wrong is the one to name.
+    let mut heads: Vec<(EntityKey, Vec<u8>)> = Vec::with_capacity(entities.len());
+    let mut named = BTreeSet::new();
+    for entity in batch.writes.iter().map(|write| &write.entity) {
+        if let Some((first, _)) = entities.get(entity).filter(|_| named.insert(entity)) {
+            heads.push((entity.clone(), sealed::seal_head(batch.shard, entity, *first)));
+        }
+    }
     let mut prepared = Prepared {
         shard: batch.shard,
         keys: own.to_vec(),
         epoch: sealed::seal_epoch(batch.shard, batch.epoch),
-        heads: heads.collect(),
+        heads,
         operations: Vec::new(),
         contradiction,
     };

@@ -19,13 +19,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
 use super::address::Address;
+use super::call::{Call, Kind};
 use super::core::Core;
 use super::exchange::exchange_error;
 use super::failure::{self, Outcome, judge};
-use super::servers::{Call, Kind};
 use super::value::{self, misshapen};
 use super::{limits, link, script};
-use crate::exchange::limits::{BOX_BYTES_MAX, BOX_PARCELS_MAX};
+use crate::limits::{BOX_BYTES_MAX, BOX_PARCELS_MAX};
 use crate::record::{self, Space};
 use crate::{ExchangeError, NodeId, Position};
 

@@ -19,12 +19,12 @@ use futures_util::future::BoxFuture;
 use redis::Value;
 
 use super::boxes::Boxes;
+use super::call::Call;
 use super::core::Core;
 use super::failure::Failure;
 use super::identity::Watch;
 use super::keys::Keys;
 use super::script::{self, Script};
-use super::servers::Call;
 use super::value::{self, misshapen};
 use crate::{Epoch, Exchange, ExchangeError, Member, NodeId, Owner, Picture, Position, ShardId};
 
@@ -116,7 +116,7 @@ impl Inner {
         command.arg(known_owners).arg(node.0).arg(card);
         match self.call(&Call::write(&script::BEAT, command)).await? {
             Value::Nil => Err(ExchangeError::Gone),
-            picture => read_picture(picture).ok_or_else(|| ExchangeError::Unavailable(misshapen("the picture"))),
+            picture => self.complete(picture).await,
         }
     }
 
@@ -124,7 +124,17 @@ impl Inner {
         self.watch.look(&self.core).await;
         let command = self.picture_script(&script::LOOK);
         let picture = self.call(&Call::read(&script::LOOK, command)).await?;
-        read_picture(picture).ok_or_else(|| ExchangeError::Unavailable(misshapen("the picture")))
+        self.complete(picture).await
+    }
+
+    /// A picture whose records have no identity, as after `FLUSHALL`, is none yet.
+    async fn complete(&self, picture: Value) -> Result<Picture, ExchangeError> {
+        let picture = read_picture(picture).ok_or_else(|| ExchangeError::Unavailable(misshapen("the picture")))?;
+        if picture.log_identity == 0 {
+            self.watch.hurry().await;
+            return Err(ExchangeError::Unavailable("the records have no identity yet".into()));
+        }
+        Ok(picture)
     }
 
     fn picture_script(&self, script: &'static Script) -> redis::Cmd {
@@ -135,7 +145,7 @@ impl Inner {
         for name in ["beats", "cards"] {
             let mut command = redis::cmd("HDEL");
             command.arg(self.core.keys.common(name)).arg(node.0);
-            self.call(&Call { command, script: None, kind: super::servers::Kind::Write }).await?;
+            self.call(&Call { command, script: None, kind: super::call::Kind::Write }).await?;
         }
         self.boxes.remove(node).await
     }

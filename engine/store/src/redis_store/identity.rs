@@ -19,7 +19,8 @@
 //! for every run that is new to it, whoever noted it. So what an older data set lacks is noticed as long as one process lives that wrote
 //! to it, or the owner of a shard has changed since.
 //!
-//! Not noticed: that all Redis servers *and* all processes stopped, and Redis was started with an older copy of all its files at level
+//! Not noticed by itself: `FLUSHALL` on a single master of a cluster, since it goes on running (commits to its shards are fenced then);
+//! that all Redis servers *and* all processes stopped, and Redis was started with an older copy of all its files at level
 //! `Disk`. Nor, at `Replica` with several replicas of one master, the promotion of another one than had confirmed (Redis prefers the
 //! one that has most), unless the check of the shards shows it. A manual `CLUSTER FAILOVER` loses nothing, but cannot be told from
 //! one that may, so at other levels than `Replica` it brings a new identity, too.
@@ -29,12 +30,13 @@ use std::time::Instant;
 
 use redis::Value;
 
+use super::call::{Call, Kind};
 use super::configuration::Facts;
 use super::core::Core;
 use super::exchange::{lot, read_owners};
+use super::failure::Failure;
 use super::keys::Keys;
 use super::server::Server;
-use super::servers::{Call, Kind};
 use super::{limits, script, sealed, value};
 use crate::{Durability, Epoch, ShardId};
 
@@ -63,7 +65,12 @@ struct Master {
 }
 
 impl Watch {
-    /// Asks the masters, if it is time to. When one does not answer, everything stays as it is until it does.
+    /// Lets the next look ask the masters, whenever the last one did.
+    pub(super) async fn hurry(&self) {
+        self.0.lock().await.looked_at = None;
+    }
+
+    /// Asks the masters, if it is time to. One that does not answer is judged when it does.
     pub(super) async fn look(&self, core: &Core) {
         let mut state = self.0.lock().await;
         let lost = core.stats().connections_lost;
@@ -73,14 +80,17 @@ impl Watch {
         }
         state.looked_at = Some(Instant::now());
         match look(core, &state.checked).await {
-            Ok(checked) => (state.checked, state.connections_lost) = (checked, lost),
+            Ok((checked, true)) => (state.checked, state.connections_lost) = (checked, lost),
+            // Those that did not answer are asked again.
+            Ok((checked, false)) => state.checked = checked,
             Err(why) => tracing::debug!(why, "the Redis servers cannot all be asked"),
         }
     }
 }
 
-async fn look(core: &Core, checked: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
-    let masters = masters(core).await?;
+/// Asks and judges; the runs that are in order, and whether they are all.
+async fn look(core: &Core, checked: &BTreeSet<String>) -> Result<(BTreeSet<String>, bool), String> {
+    let (masters, are_all) = masters(core).await;
     let (identity, noted) = noted(core).await?;
     let strangers: Vec<&Master> = masters.iter().filter(|master| !noted.contains_key(&master.run)).collect();
     let names: BTreeSet<&String> = noted.values().collect();
@@ -100,38 +110,41 @@ async fn look(core: &Core, checked: &BTreeSet<String>) -> Result<BTreeSet<String
             true => (lot(IDENTITY_BITS).map_err(|error| error.to_string())?.max(1)).to_string(),
             false => identity.clone(),
         };
-        let agreed = note(core, &identity, &new, &masters).await?;
+        let agreed = note(core, &identity, &new, &masters, are_all).await?;
         if let Some(why) = loss
             && agreed == new
         {
             tracing::warn!(identity = agreed, why, "the records have a new identity");
         }
     }
-    Ok(masters.into_iter().map(|master| master.run).collect())
+    Ok((masters.into_iter().map(|master| master.run).collect(), are_all))
 }
 
-/// All masters, each with what it says of itself; and whether each may still be written to.
-async fn masters(core: &Core) -> Result<Vec<Master>, String> {
+/// The masters that answer, each with what it says of itself; and whether these are all. On the way it is noted whether each may
+/// still be written to.
+async fn masters(core: &Core) -> (Vec<Master>, bool) {
     let asked = core.servers.masters().into_iter().map(|server| async move {
         let facts = server.facts().await;
         (server, facts)
     });
     let mut masters = Vec::new();
+    let mut missing = 0;
     for (server, facts) in futures_util::future::join_all(asked).await {
-        let facts = facts.inspect_err(|_| core.servers.read_map_soon())?;
-        if !facts.is_master() {
+        let Some(facts) = facts.ok().filter(Facts::is_master) else {
             core.servers.read_map_soon();
-            return Err(format!("{} is no master any more", server.address()));
-        }
+            missing += 1;
+            continue;
+        };
         let unfit = facts.check(server.address(), core.servers.supplies().demand).err();
-        server.set_unfit(unfit.map(|error| error.to_string()));
+        server.fitness().set(unfit.map(|error| error.to_string()));
         if facts.info("loading") == "1" {
-            return Err(format!("{} is loading", server.address()));
+            missing += 1;
+            continue;
         }
         let name = facts.node_name.clone().unwrap_or_default();
         masters.push(Master { run: facts.info("run_id").to_owned(), name, facts, server });
     }
-    Ok(masters)
+    (masters, missing == 0)
 }
 
 /// Whether records that were confirmed may be missing in a run that is not noted.
@@ -154,7 +167,7 @@ async fn noted(core: &Core) -> Result<(String, BTreeMap<String, String>), String
     let mut servers = redis::cmd("HGETALL");
     servers.arg(core.keys.common("servers"));
     let call = |command| (Keys::common_slot(), Call { command, script: None, kind: Kind::Read });
-    let answers = core.servers.read_all(vec![call(identity), call(servers)]).await.map_err(|failure| failure.into_why())?;
+    let answers = core.servers.read_all(vec![call(identity), call(servers)]).await.map_err(Failure::into_why)?;
     let [identity, servers] = <[Value; 2]>::try_from(answers).map_err(|_| value::misshapen("an identity"))?;
     let pairs = value::pairs(servers).unwrap_or_default().into_iter();
     let noted = pairs.filter_map(|(run, name)| Some((value::text(run)?, value::text(name)?))).collect();
@@ -162,14 +175,20 @@ async fn noted(core: &Core) -> Result<(String, BTreeMap<String, String>), String
 }
 
 /// Compares and sets; the identity that holds then.
-async fn note(core: &Core, expected: &str, new: &str, masters: &[Master]) -> Result<String, String> {
+async fn note(core: &Core, expected: &str, new: &str, masters: &[Master], are_all: bool) -> Result<String, String> {
     let mut command = script::IDENTITY.on(&[core.keys.common("state"), core.keys.common("servers")]);
-    command.arg(expected).arg(new);
+    command.arg(expected).arg(new).arg(u8::from(are_all));
     for master in masters {
         command.arg(&master.run).arg(&master.name);
     }
-    let call = Call::commit(&script::IDENTITY, command);
-    let agreed = core.servers.call(Keys::common_slot(), 0, &call).await.map_err(|failure| failure.into_why())?;
+    let mut call = Call::commit(&script::IDENTITY, command);
+    let mut agreed = core.servers.call(Keys::common_slot(), 0, &call).await;
+    if let Err(Failure::Refused(_)) = agreed {
+        // An identity that does not last is replaced, which is no harm; to have none would be.
+        call.kind = Kind::Write;
+        agreed = core.servers.call(Keys::common_slot(), 0, &call).await;
+    }
+    let agreed = agreed.map_err(Failure::into_why)?;
     value::text(agreed).ok_or_else(|| value::misshapen("an identity"))
 }
 
@@ -179,7 +198,7 @@ async fn shard_that_is_behind(core: &Core, server: &Server) -> Result<Option<Sha
     let mut command = redis::cmd("HGETALL");
     command.arg(core.keys.common("owners"));
     let call = Call { command, script: None, kind: Kind::Read };
-    let owners = core.servers.call(Keys::common_slot(), 0, &call).await.map_err(|failure| failure.into_why())?;
+    let owners = core.servers.call(Keys::common_slot(), 0, &call).await.map_err(Failure::into_why)?;
     for (shard, owner) in read_owners(owners).unwrap_or_default() {
         expected.insert(shard, (owner.epoch, 0));
     }
@@ -201,7 +220,7 @@ async fn shard_that_is_behind(core: &Core, server: &Server) -> Result<Option<Sha
         command.arg(keys.of_shard("own")).arg(&["epoch", "writer", "number"]);
         (keys.slot, Call { command, script: None, kind: Kind::Read })
     };
-    let answers = core.servers.read_all(expected.keys().map(question).collect()).await.map_err(|failure| failure.into_why())?;
+    let answers = core.servers.read_all(expected.keys().map(question).collect()).await.map_err(Failure::into_why)?;
     let is_behind = |(shard, wanted, answer): (ShardId, (Epoch, u64), Value)| {
         let is_there = is_there(shard, wanted, &core.writer, answer).unwrap_or(false);
         (!is_there).then_some(shard)

@@ -7,16 +7,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use redis::{Cmd, Value};
-
 use super::batch::Prepared;
+use super::call::Call;
 use super::failure::Failure;
 use super::gate::Pass;
 use super::keys::Keys;
-use super::script::{self, Script};
-use super::servers::{Call, Servers};
+use super::script;
+use super::servers::Servers;
 use super::stats::count;
 use super::{limits, sealed, value};
 use crate::{CommitError, EntityKey, Epoch, ReadError, ShardId};
@@ -125,18 +125,19 @@ impl Worker {
         self.servers.call(self.slot, usize::from(self.shard.0), call).await
     }
 
-    /// A call of a script that ends with the writer's number.
-    fn numbered(&mut self, script: &'static Script, keys: &[Vec<u8>]) -> Cmd {
+    /// The number of the next change.
+    fn next_number(&mut self) -> u64 {
         self.number += 1;
-        let mut command = script.on(keys);
-        command.arg(&self.writer).arg(self.number);
-        command
+        self.number
     }
 
     async fn settle(&mut self) -> Result<(), Failure> {
         if self.unsettled.load(Ordering::Acquire) {
-            let command = self.numbered(&script::SETTLE, &[self.own.clone()]);
-            self.call(&Call::commit(&script::SETTLE, command)).await?;
+            let number = self.next_number();
+            let mut command = script::SETTLE.on(std::slice::from_ref(&self.own));
+            command.arg(&self.writer).arg(number);
+            // Replicas need not confirm it: one that takes over has nothing in its sockets.
+            self.call(&Call::write(&script::SETTLE, command)).await?;
             self.unsettled.store(false, Ordering::Release);
         }
         Ok(())
@@ -144,10 +145,14 @@ impl Worker {
 
     async fn commit(&mut self, batch: &Prepared) -> Result<(), CommitError> {
         self.settle().await.map_err(|failure| CommitError::Unavailable(failure.into_why()))?;
-        let mut command = self.numbered(&script::COMMIT, &batch.keys);
-        command.arg(&batch.epoch).arg(batch.heads.len());
-        for (entity, expected) in &batch.heads {
-            command.arg(&*entity.0).arg(expected);
+        let number = self.next_number();
+        let mut command = script::COMMIT.on(&batch.keys);
+        command.arg(&self.writer).arg(number).arg(&batch.epoch).arg(batch.heads.len());
+        for (entity, _) in &batch.heads {
+            command.arg(&*entity.0);
+        }
+        for (_, expected) in &batch.heads {
+            command.arg(expected);
         }
         batch.arguments(|argument| {
             command.arg(argument);
@@ -212,8 +217,9 @@ impl Worker {
             let current =
                 sealed::open_epoch(self.shard, &known).map_err(|damage| CommitError::Unavailable(damage.to_string()))?;
             let next = next_epoch(current)?;
-            let mut command = self.numbered(&script::ACQUIRE, &[self.own.clone()]);
-            command.arg(&known).arg(sealed::seal_epoch(self.shard, next));
+            let number = self.next_number();
+            let mut command = script::ACQUIRE.on(std::slice::from_ref(&self.own));
+            command.arg(&self.writer).arg(number).arg(&known).arg(sealed::seal_epoch(self.shard, next));
             let answer = self.call(&Call::commit(&script::ACQUIRE, command)).await.map_err(|failure| match failure {
                 Failure::Refused(why) => CommitError::Unavailable(why),
                 Failure::Lost(why) | Failure::Silent(why) => {

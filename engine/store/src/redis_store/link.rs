@@ -1,7 +1,7 @@
 //! One connection to one server, made anew when it breaks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -21,10 +21,29 @@ pub(super) struct Supplies {
     pub(super) counters: Counters,
 }
 
+/// Whether a server may be written to: why not, if it gives less than was promised.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fitness(Arc<std::sync::Mutex<Option<String>>>);
+
+impl Fitness {
+    pub(super) fn set(&self, why_not: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why_not;
+    }
+
+    /// Refuses if it must not be written to.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(why) => Err(Failure::Refused(why.clone())),
+        }
+    }
+}
+
 /// A place for a connection.
 pub(super) struct Link {
     address: Address,
     supplies: Arc<Supplies>,
+    fitness: Fitness,
     state: Mutex<State>,
 }
 
@@ -44,14 +63,18 @@ struct Wire {
 }
 
 impl Link {
-    pub(super) fn new(address: Address, supplies: Arc<Supplies>) -> Self {
-        Self { address, supplies, state: Mutex::default() }
+    pub(super) fn new(address: Address, supplies: Arc<Supplies>, fitness: Fitness) -> Self {
+        Self { address, supplies, fitness, state: Mutex::default() }
     }
 
     /// Sends commands in one piece; answers with what each was answered. A connection that does not answer in time is
-    /// given up: nothing is sent behind what it may still swallow.
-    pub(super) async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
+    /// given up: nothing is sent behind what it may still swallow. What must last is sent only to a server that is fit
+    /// for it.
+    pub(super) async fn send(&self, commands: &Pipeline, must_last: bool) -> Result<Vec<Value>, Failure> {
         let mut wire = self.wire().await.map_err(Failure::Refused)?;
+        if must_last {
+            self.fitness.check()?;
+        }
         let sent = send(&mut wire.connection, commands, &self.supplies.counters).await;
         sent.map_err(|error| {
             if !wire.broken.swap(true, Ordering::AcqRel) {
@@ -102,10 +125,21 @@ impl Link {
         let config = settings(Some(limits::RESPONSE_TIMEOUT)).set_push_sender(hears_the_end);
         let opened = open(address, supplies, &config).await;
         let mut connection = opened.map_err(|error| format!("no connection to {address}: {error}"))?;
-        let facts = configuration::ask(&mut connection).await.map_err(|why| format!("{address} says {why}"))?;
-        facts.check(address, supplies.demand).map_err(|error| error.to_string())?;
+        look(&mut connection, address, supplies, &self.fitness).await?;
         Ok(Wire { connection, broken })
     }
+}
+
+/// Looks over a new connection whether the server behind it may be written to.
+pub(super) async fn look(
+    connection: &mut MultiplexedConnection,
+    address: &Address,
+    supplies: &Supplies,
+    fitness: &Fitness,
+) -> Result<(), String> {
+    let facts = configuration::ask(connection).await.map_err(|why| format!("{address} says {why}"))?;
+    fitness.set(facts.check(address, supplies.demand).err().map(|error| error.to_string()));
+    Ok(())
 }
 
 /// How a connection behaves whose answers may take this long.

@@ -9,15 +9,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::batch::MOMENT_MAX;
+use super::call::{Call, Kind};
 use super::failure::Failure;
 use super::keys::{self, Keys};
 use super::script;
-use super::servers::{Call, Kind, Servers};
+use super::servers::Servers;
 use super::{sealed, value};
 use crate::{CommitError, ReadError, ShardId, limits};
 
 /// Entries that every shard is asked for at first, besides its share of the page.
 const ASK_MIN: usize = 4;
+
+/// How often a page is read again because some of it went while it was read.
+const SCAN_ATTEMPTS_MAX: usize = 3;
 
 /// Lists and answers of all shards.
 #[derive(Clone)]
@@ -56,40 +60,49 @@ impl Lists {
         self.servers.call(Keys::common_slot(), usize::from(shard.0), &call).await.map(drop)
     }
 
+    /// Keys first, from every shard; then the values of those that are on the page. What goes in between is looked for again.
     pub(super) async fn scan(&self, prefix: Bytes, after: Option<Bytes>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, ReadError> {
         if prefix.len() > limits::INDEX_KEY_BYTES_MAX || limit == 0 {
             return Ok(Vec::new());
         }
-        let unavailable = |failure: Failure| ReadError::Unavailable(failure.into_why());
-        let shards = self.shards().await.map_err(unavailable)?;
         let to = end_of(&prefix);
         let from = match after {
             Some(after) if after >= prefix => [b"(", &*after].concat(),
             _ if prefix.is_empty() => b"-".to_vec(),
             _ => [b"[", &*prefix].concat(),
         };
-        let part = |shard: &ShardId| Part { shard: *shard, from: from.clone(), last: None, is_done: false };
+        let mut attempts = SCAN_ATTEMPTS_MAX;
+        loop {
+            attempts -= 1;
+            let keys = self.keys_on_page(&from, &to, limit).await?;
+            let wanted = keys.len();
+            let entries = self.values(keys).await?;
+            if entries.len() == wanted || attempts == 0 {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// The first `limit` keys of all shards, each with its shard.
+    async fn keys_on_page(&self, from: &[u8], to: &[u8], limit: usize) -> Result<BTreeMap<Bytes, ShardId>, ReadError> {
+        let shards = self.shards().await.map_err(read_error)?;
+        let part = |shard: &ShardId| Part { shard: *shard, from: from.to_vec(), last: None, is_done: false };
         let mut parts: Vec<Part> = shards.iter().map(part).collect();
         let mut found = BTreeMap::new();
         let mut ask = (2 * limit / shards.len().max(1) + ASK_MIN).min(limit);
         loop {
             // Where the page ends, for now: whoever may have something before that is asked.
-            let page_end: Option<Bytes> = found.keys().nth(limit - 1).cloned();
+            let page_end: Option<&Bytes> = found.keys().nth(limit - 1);
             let may_have =
-                |part: &&mut Part| !part.is_done && (part.last.is_none() || page_end.is_none() || part.last < page_end);
+                |part: &&mut Part| !part.is_done && (part.last.is_none() || page_end.is_none() || part.last.as_ref() < page_end);
             let open: Vec<&mut Part> = parts.iter_mut().filter(may_have).collect();
             if open.is_empty() {
                 break;
             }
-            self.ask(open, &to, ask, &mut found).await?;
+            self.ask(open, to, ask, &mut found).await?;
             ask = (4 * ask).min(limit);
         }
-        let open = |(key, sealed): (Bytes, Option<Vec<u8>>)| {
-            let missing = || ReadError::Corrupt("index: the entry is missing".into());
-            let value = sealed::open_entry(&key, sealed.ok_or_else(missing)?)?;
-            Ok((key, value))
-        };
-        found.into_iter().take(limit).map(open).collect()
+        Ok(found.into_iter().take(limit).collect())
     }
 
     async fn ask(
@@ -97,28 +110,75 @@ impl Lists {
         mut parts: Vec<&mut Part>,
         to: &[u8],
         count: usize,
-        found: &mut BTreeMap<Bytes, Option<Vec<u8>>>,
+        found: &mut BTreeMap<Bytes, ShardId>,
     ) -> Result<(), ReadError> {
         let question = |part: &&mut Part| {
             let keys = self.keys.shard(part.shard);
-            let mut command = script::SCAN.on(&[keys.of_shard("lists"), keys.of_shard("entries")]);
-            command.arg(&part.from).arg(to).arg(count);
-            (keys.slot, Call::read(&script::SCAN, command))
+            let mut command = redis::cmd("ZRANGEBYLEX");
+            command.arg(keys.of_shard("lists")).arg(&part.from).arg(to).arg("LIMIT").arg(0).arg(count);
+            (keys.slot, Call { command, script: None, kind: Kind::Read })
         };
-        let questions = parts.iter().map(question).collect();
-        let answers = self.servers.read_all(questions).await.map_err(|failure| ReadError::Unavailable(failure.into_why()))?;
+        let answers = self.servers.read_all(parts.iter().map(question).collect()).await.map_err(read_error)?;
         for (part, answer) in parts.iter_mut().zip(answers) {
             let shape = || ReadError::Unavailable(value::misshapen("a scan"));
-            let entries = value::pairs(answer).ok_or_else(shape)?;
-            part.is_done = entries.len() < count;
-            for (key, sealed) in entries {
+            let keys = value::list(answer).ok_or_else(shape)?;
+            part.is_done = keys.len() < count;
+            for key in keys {
                 let key = Bytes::from(value::bytes(key).ok_or_else(shape)?);
                 part.last = Some(key.clone());
                 part.from = [b"(", &*key].concat();
-                found.insert(key, value::bytes(sealed));
+                found.insert(key, part.shard);
             }
         }
         Ok(())
+    }
+
+    /// The entries of these keys; those that have gone meanwhile are left out.
+    async fn values(&self, keys: BTreeMap<Bytes, ShardId>) -> Result<Vec<(Bytes, Bytes)>, ReadError> {
+        let mut by_shard: BTreeMap<ShardId, Vec<&Bytes>> = BTreeMap::new();
+        for (key, shard) in &keys {
+            by_shard.entry(*shard).or_default().push(key);
+        }
+        let question = |(shard, wanted): (&ShardId, &Vec<&Bytes>)| {
+            let keys = self.keys.shard(*shard);
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.of_shard("entries"));
+            for key in wanted {
+                command.arg(&***key);
+            }
+            (keys.slot, Call { command, script: None, kind: Kind::Read })
+        };
+        let answers = self.servers.read_all(by_shard.iter().map(question).collect()).await.map_err(read_error)?;
+        let mut sealed: BTreeMap<&Bytes, Vec<u8>> = BTreeMap::new();
+        for ((shard, wanted), answer) in by_shard.iter().zip(answers) {
+            let values = value::list(answer).ok_or_else(|| ReadError::Unavailable(value::misshapen("a scan")))?;
+            for (key, value) in wanted.iter().zip(values) {
+                let value = match value::bytes(value) {
+                    Some(value) => Some(value),
+                    None => self.entry(*shard, key).await?,
+                };
+                if let Some(value) = value {
+                    sealed.insert(key, value);
+                }
+            }
+        }
+        let open = |(key, sealed): (&Bytes, Vec<u8>)| Ok((key.clone(), sealed::open_entry(key, sealed)?));
+        sealed.into_iter().map(open).collect()
+    }
+
+    /// One entry whose value was not found: it has gone, it came again, or it is damaged.
+    async fn entry(&self, shard: ShardId, key: &Bytes) -> Result<Option<Vec<u8>>, ReadError> {
+        let keys = self.keys.shard(shard);
+        let mut command = script::ENTRY.on(&[keys.of_shard("lists"), keys.of_shard("entries")]);
+        command.arg(&**key);
+        let call = Call::read(&script::ENTRY, command);
+        let answer = self.servers.call(keys.slot, usize::from(shard.0), &call).await.map_err(read_error)?;
+        let [score, value] = value::parts(answer).ok_or_else(|| ReadError::Unavailable(value::misshapen("an entry")))?;
+        match (score, value::bytes(value)) {
+            (redis::Value::Nil, _) => Ok(None),
+            (_, Some(value)) => Ok(Some(value)),
+            (_, None) => Err(ReadError::Corrupt("index: the entry is missing".into())),
+        }
     }
 
     /// The oldest of all shards, as if they were one.
@@ -185,6 +245,10 @@ impl Lists {
         let stored = value::bytes(stored).ok_or_else(|| CommitError::Unknown(value::misshapen("a constant")))?;
         sealed::open_constant(name, stored).map_err(|damage| CommitError::Unavailable(damage.to_string()))
     }
+}
+
+fn read_error(failure: Failure) -> ReadError {
+    ReadError::Unavailable(failure.into_why())
 }
 
 /// What a failed call means to whoever wanted to change something.

@@ -3,12 +3,13 @@
 //! In reading order: [`options`] (what is wanted), [`core`] (connecting), [`keys`] and [`sealed`] (what is kept where, and in which
 //! frame), [`script`] and `lua/` (what runs inside Redis), [`batch`] (a batch for the commit script), [`lane`] (the commits of a
 //! shard), [`reading`] and [`lists`] (what is read back); [`exchange`] (members, owners, boxes), [`boxes`], [`identity`] (whether
-//! something may have been lost). Below: [`servers`] (which server has what), [`server`] and [`link`] (connections), [`failure`] (what
+//! something may have been lost). Below: [`call`] (what is sent), [`servers`] (which server has what), [`server`] and [`link`] (connections), [`failure`] (what
 //! went wrong), [`configuration`] (what a server promises), [`examine`] (what an operator wants to know of it), [`thread`].
 
 mod address;
 mod batch;
 mod boxes;
+mod call;
 mod configuration;
 mod core;
 mod examine;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redis::Value;
 
+use super::call::{Call, Kind};
 use super::core::Core;
 use super::failure::Failure;
 use super::keys::ShardKeys;
 use super::limits::LOAD_MAX;
 use super::script;
 use super::sealed::{self, LogSeal};
-use super::servers::{Call, Kind};
 use super::value::{self, misshapen};
 use crate::{Answer, EntityKey, Loaded, LogRange, ReadError, ShardId, limits};
 

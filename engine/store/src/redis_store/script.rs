@@ -28,7 +28,7 @@ script!(ACQUIRE, "acquire.lua");
 script!(SETTLE, "settle.lua");
 script!(LOAD, "load.lua");
 script!(LOG, "log.lua");
-script!(SCAN, "scan.lua");
+script!(ENTRY, "entry.lua");
 script!(FORGET, "forget.lua");
 script!(CONSTANT, "constant.lua");
 script!(JOIN, "join.lua");

@@ -1,17 +1,18 @@
 //! One server: its connections, and how a call is sent over them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use deadpool_redis::{Manager, Pool, Runtime};
+use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime};
+use futures_util::FutureExt;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
 use super::address::Address;
+use super::call::{Call, Kind};
 use super::configuration::{self, Facts};
 use super::failure::{self, Failure, Outcome, judge};
 use super::limits;
-use super::link::{self, Link, Supplies};
-use super::servers::{Call, Kind};
+use super::link::{self, Fitness, Link, Supplies};
 use super::value;
 use crate::Durability;
 
@@ -25,19 +26,20 @@ pub(super) struct Server {
     leases: OnceLock<Pool>,
     /// For questions about the server itself.
     asking: tokio::sync::Mutex<Option<MultiplexedConnection>>,
-    /// Why it must not be written to any more.
-    unfit: Mutex<Option<String>>,
+    fitness: Fitness,
 }
 
 impl Server {
     pub(super) fn new(address: Address, supplies: Arc<Supplies>) -> Self {
-        let links = |count| (0..count).map(|_| Link::new(address.clone(), Arc::clone(&supplies))).collect();
+        let fitness = Fitness::default();
+        let link = |_| Link::new(address.clone(), Arc::clone(&supplies), fitness.clone());
+        let links = |count| (0..count).map(link).collect();
         Self {
             writers: links(limits::WRITE_LINKS),
             readers: links(limits::READ_LINKS),
             leases: OnceLock::new(),
             asking: tokio::sync::Mutex::default(),
-            unfit: Mutex::default(),
+            fitness,
             supplies,
             address,
         }
@@ -47,9 +49,9 @@ impl Server {
         &self.address
     }
 
-    /// Refuses writes from now on, because the configuration gives less than was promised; `None` takes it back.
-    pub(super) fn set_unfit(&self, why: Option<String>) {
-        *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    /// Whether it may be written to.
+    pub(super) fn fitness(&self) -> &Fitness {
+        &self.fitness
     }
 
     /// Sends a call here; `asks` when another server sent us, `loads` when the script is not known here.
@@ -63,10 +65,10 @@ impl Server {
         }
         commands.add_command(call.command.clone());
         let answers = match call.kind {
-            Kind::Read => self.readers[lane % self.readers.len()].send(&commands).await,
-            Kind::Write | Kind::Commit if self.unfit().is_some() => Err(Failure::Refused(self.unfit().unwrap_or_default())),
+            Kind::Read => self.readers[lane % self.readers.len()].send(&commands, false).await,
             Kind::Commit if self.supplies.demand.durability == Durability::Replica => return self.replicate(commands).await,
-            Kind::Write | Kind::Commit => self.writers[lane % self.writers.len()].send(&commands).await,
+            Kind::Commit => self.writers[lane % self.writers.len()].send(&commands, true).await,
+            Kind::Write => self.writers[lane % self.writers.len()].send(&commands, false).await,
         };
         match answers {
             Ok(mut answers) => match answers.pop() {
@@ -79,26 +81,34 @@ impl Server {
 
     /// Sends reads in one piece.
     pub(super) async fn send_read(&self, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
-        self.readers[0].send(commands).await
+        self.readers[0].send(commands, false).await
     }
 
     /// What the server says of itself, whatever we think of it.
     pub(super) async fn facts(&self) -> Result<Facts, String> {
         let mut asking = self.asking.lock().await;
-        let mut connection = match asking.take() {
-            Some(connection) => connection,
-            None => {
-                let settings = link::settings(Some(limits::CONNECT_TIMEOUT));
-                link::open(&self.address, &self.supplies, &settings).await.map_err(|error| error.to_string())?
-            }
-        };
+        if let Some(mut connection) = asking.take()
+            && let Ok(facts) = configuration::ask(&mut connection).await
+        {
+            *asking = Some(connection);
+            return Ok(facts);
+        }
+        // It may only have been the connection.
+        let settings = link::settings(Some(limits::CONNECT_TIMEOUT));
+        let opened = link::open(&self.address, &self.supplies, &settings).await;
+        let mut connection = opened.map_err(|error| error.to_string())?;
         let facts = configuration::ask(&mut connection).await?;
         *asking = Some(connection);
         Ok(facts)
     }
 
-    fn unfit(&self) -> Option<String> {
-        self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whether a server that was not fit to be written to is so now.
+    pub(super) async fn look_again(&self) {
+        if self.fitness.check().is_err()
+            && let Ok(facts) = self.facts().await
+        {
+            self.fitness.set(facts.check(&self.address, self.supplies.demand).err().map(|error| error.to_string()));
+        }
     }
 
     /// `WAIT` speaks of what its own connection wrote. So commit and `WAIT` go in one piece over a connection that nobody
@@ -113,6 +123,9 @@ impl Server {
             Ok(lease) => lease,
             Err(error) => return refused(format!("no connection to {}: {error}", self.address)),
         };
+        if let Err(failure) = self.fitness.check() {
+            return Outcome::Failed(failure);
+        }
         commands.cmd("WAIT").arg(1).arg(limits::REPLICA_TIMEOUT.as_millis() as u64);
         let answers = match link::send(&mut lease, &commands, &self.supplies.counters).await {
             Ok(answers) => answers,
@@ -140,7 +153,14 @@ impl Server {
         }
         let config = link::settings(Some(limits::RESPONSE_TIMEOUT));
         let manager = Manager::new_with_config(self.supplies.access.to(&self.address), config);
+        let (address, supplies, fitness) = (self.address.clone(), Arc::clone(&self.supplies), self.fitness.clone());
+        let looks = Hook::async_fn(move |connection: &mut MultiplexedConnection, _| {
+            let (address, supplies, fitness) = (address.clone(), Arc::clone(&supplies), fitness.clone());
+            let looked = async move { link::look(connection, &address, &supplies, &fitness).await.map_err(HookError::message) };
+            looked.boxed()
+        });
         let pool = Pool::builder(manager.map_err(|error| error.to_string())?)
+            .post_create(looks)
             .max_size(limits::LEASES_MAX)
             .wait_timeout(Some(limits::RESPONSE_TIMEOUT))
             .create_timeout(Some(limits::CONNECT_TIMEOUT))

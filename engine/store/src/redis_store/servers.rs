@@ -7,51 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Pipeline, Value};
 
 use super::address::{Address, SLOTS};
+use super::call::{Call, Kind};
 use super::configuration::Facts;
 use super::failure::{Failure, Outcome, judge};
 use super::limits;
 use super::link::Supplies;
 use super::options::ConnectError;
-use super::script::Script;
 use super::server::Server;
 use super::stats::count;
 use super::value;
-
-/// A command and how it is to be sent.
-pub(super) struct Call {
-    pub(super) command: Cmd,
-    /// The script that it runs, should Redis have forgotten it.
-    pub(super) script: Option<&'static Script>,
-    pub(super) kind: Kind,
-}
-
-/// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It changes nothing.
-    Read,
-    /// It need not last.
-    Write,
-    /// It must be as durable as the level says before it is answered.
-    Commit,
-}
-
-impl Call {
-    pub(super) fn read(script: &'static Script, command: Cmd) -> Self {
-        Self { command, script: Some(script), kind: Kind::Read }
-    }
-
-    pub(super) fn write(script: &'static Script, command: Cmd) -> Self {
-        Self { command, script: Some(script), kind: Kind::Write }
-    }
-
-    pub(super) fn commit(script: &'static Script, command: Cmd) -> Self {
-        Self { command, script: Some(script), kind: Kind::Commit }
-    }
-}
 
 /// All servers that are known, and which has what.
 pub(super) struct Servers {
@@ -208,6 +175,9 @@ impl Servers {
             tokio::spawn(async move {
                 if let Err(error) = servers.read_map().await {
                     tracing::warn!(%error, "the map of the Redis servers cannot be read");
+                }
+                for server in servers.masters() {
+                    server.look_again().await;
                 }
                 *servers.is_reading.lock().unwrap_or_else(PoisonError::into_inner) = false;
             });

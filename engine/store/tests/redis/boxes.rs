@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jono_store::{Durability, Exchange, ExchangeError, Position};
 use jono_test_redis::RedisServer;
 
-use crate::kit::{block_on, connect, eventually};
+use crate::kit::{DISK, block_on, connect, eventually};
 
 fn parcel(text: &str) -> Vec<Bytes> {
     vec![Bytes::from(text.to_owned())]
@@ -66,7 +66,7 @@ fn what_was_read_is_dropped() {
 
 #[test]
 fn a_reader_goes_on_after_every_kind_of_break() {
-    let mut server = RedisServer::start(&["appendonly yes"]);
+    let mut server = RedisServer::start(DISK);
     block_on(async {
         let (_, exchange) = connect(server.url(), Durability::Memory).await;
         let node = exchange.join(Bytes::new()).await.unwrap();

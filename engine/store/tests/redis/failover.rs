@@ -1,7 +1,7 @@
 //! A master dies with its disk, and a replica takes over.
 
 use jono_store::{Batch, CommitError, Durability, Exchange, RedisOptions, RedisStore, ShardId, Store, contract};
-use jono_test_redis::RedisCluster;
+use jono_test_redis::{RedisCluster, RedisServer, wait_until};
 
 use crate::kit::{DISK, SHARD, append, block_on, eventually, seq};
 
@@ -57,6 +57,8 @@ fn nothing_that_was_confirmed_at_replica_is_lost() {
             while cluster.masters().len() < 3 {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
+            // As a replica of its heir, without which nothing is confirmed.
+            cluster.node_mut(victim).restart();
             is_over.set(true);
         };
         let (confirmed, ()) = futures_util::future::join(writers, killer).await;
@@ -117,5 +119,37 @@ fn a_promotion_at_disk_changes_the_identity() {
         let again = eventually("served again", async || store.acquire(SHARD).await).await;
         let next = seq(&store).await + 1;
         append(&store, again, next).await.unwrap();
+    });
+}
+
+/// Without a cluster whoever is the master counts, among the servers that were named.
+#[test]
+fn another_server_that_was_named_takes_over() {
+    let first = RedisServer::start(&[]);
+    let second = RedisServer::start(&[&format!("replicaof 127.0.0.1 {}", first.port())]);
+    wait_until("the replica follows", || first.run("INFO replication").text().contains("state=online"));
+    block_on(async {
+        let urls = vec![second.url(), first.url()];
+        let options = RedisOptions { urls, ..RedisOptions::new("").with_durability(Durability::Replica) };
+        let (store, exchange) = RedisStore::connect(options).await.unwrap();
+        let epoch = eventually("acquired", async || store.acquire(SHARD).await).await;
+        let identity = exchange.look().await.unwrap().log_identity;
+        eventually("written", async || append(&store, epoch, seq(&store).await + 1).await).await;
+        let written = seq(&store).await;
+        second.run("REPLICAOF NO ONE");
+        first.run(&format!("REPLICAOF 127.0.0.1 {}", second.port()));
+        let write = async || {
+            let load = async || store.load(SHARD, contract::entity("e")).await;
+            let next = eventually("read", load).await.seq + 1;
+            append(&store, epoch, next).await
+        };
+        eventually("written elsewhere", write).await;
+        assert!(seq(&store).await > written);
+        assert_eq!(second.info("role"), "master");
+        eventually("seen", async || match exchange.look().await {
+            Ok(picture) if picture.log_identity == identity => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
     });
 }

@@ -118,3 +118,16 @@ fn an_older_epoch_than_the_published_one_changes_it() {
         assert_ne!(identity(&exchange).await, before);
     });
 }
+
+#[test]
+fn flushing_everything_changes_it() {
+    let server = RedisServer::start(&[]);
+    block_on(async {
+        let (_, exchange) = connect(server.url(), Durability::Memory).await;
+        let node = exchange.join(Bytes::new()).await.unwrap();
+        let before = identity(&exchange).await;
+        server.run("FLUSHALL");
+        assert_ne!(identity(&exchange).await, before);
+        assert_eq!(exchange.beat(node, Bytes::new(), 0).await, Err(ExchangeError::Gone));
+    });
+}

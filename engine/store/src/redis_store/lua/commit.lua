@@ -2,8 +2,8 @@
 -- Applies one batch: all of it, or nothing. Everything that could be refused is looked at before the first write.
 --
 -- KEYS  1 the shard's own hash, 2 the heads, then what the operations name by number
--- ARGV  1 writer, 2 the number that it gave this commit, 3 the epoch's record, 4 how many heads, then so many pairs of
---       entity and head record; then operations: command, number of the key, number of arguments, arguments
+-- ARGV  1 writer, 2 the number that it gave this commit, 3 the epoch's record, 4 how many heads, then so many entities,
+--       and as many heads' records; then operations: command, number of the key, number of arguments, arguments
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'number')
 if known[2] == ARGV[1] then
   local last, number = tonumber(known[3]), tonumber(ARGV[2])
@@ -18,18 +18,19 @@ end
 if known[1] ~= ARGV[3] then
   return {'fenced', known[1] or ''}
 end
-local at = 5
-local heads_end = 4 + 2 * tonumber(ARGV[4])
-while at <= heads_end do
-  local stored = redis.call('HGET', KEYS[2], ARGV[at])
-  local expected = ARGV[at + 1]
-  -- An entity that has no head has no records, as one whose head says 0.
-  if stored ~= expected and (stored or string.sub(expected, 6) ~= '\0\0\0\0\0\0\0\0') then
-    return {'conflict', ARGV[at], stored or ''}
+local heads = tonumber(ARGV[4])
+for first = 1, heads, 1000 do
+  local last = math.min(first + 999, heads)
+  local stored = redis.call('HMGET', KEYS[2], unpack(ARGV, 4 + first, 4 + last))
+  for place = first, last do
+    local head, expected = stored[place - first + 1], ARGV[4 + heads + place]
+    -- An entity that has no head has no records, as one whose head says 0.
+    if head ~= expected and (head or string.sub(expected, 6) ~= '\0\0\0\0\0\0\0\0') then
+      return {'conflict', ARGV[4 + place], head or ''}
+    end
   end
-  at = at + 2
 end
-local last = #ARGV
+local at, last = 5 + 2 * heads, #ARGV
 while at <= last do
   local count = tonumber(ARGV[at + 2])
   redis.call(ARGV[at], KEYS[tonumber(ARGV[at + 1])], unpack(ARGV, at + 3, at + 2 + count))
