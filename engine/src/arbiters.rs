@@ -102,9 +102,9 @@ impl Arbiters {
         handle
     }
 
-    /// To one of them, in turn.
-    pub(crate) fn send(&self, index: usize, job: Job) -> Result<(), mpsc::error::SendError<Job>> {
-        self.jobs[index % self.jobs.len()].send(job)
+    /// To one of them, in turn; says whether it is there.
+    pub(crate) fn send(&self, index: usize, job: Job) -> bool {
+        self.jobs[index % self.jobs.len()].send(job).is_ok()
     }
 
     /// To all of them.
@@ -128,7 +128,7 @@ impl Arbiters {
     /// Resolves when the shard is served, or will not be.
     pub(crate) async fn adopt(&self, shard: ShardId, epoch: Epoch) -> bool {
         let (sender, receiver) = oneshot::channel();
-        self.send(usize::from(shard.0), Job::Adopt(shard, epoch, sender)).is_ok() && receiver.await.unwrap_or(false)
+        self.send(usize::from(shard.0), Job::Adopt(shard, epoch, sender)) && receiver.await.unwrap_or(false)
     }
 
     /// Begins at once; resolves when nothing of these shards is left here.

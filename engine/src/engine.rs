@@ -287,7 +287,7 @@ impl Engine {
             Full
         })?;
         let next = self.shared.next_arbiter.fetch_add(1, Ordering::Relaxed);
-        self.shared.arbiters.send(next, Job::Find(who, query, reply_to, permit)).map_err(|_| Full)
+        if self.shared.arbiters.send(next, Job::Find(who, query, reply_to, permit)) { Ok(()) } else { Err(Full) }
     }
 
     fn post(&self, letter: Letter) -> Result<(), Full> {

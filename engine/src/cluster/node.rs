@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::bus::ClusterBus;
 use super::card::{About, Card};
 use super::limits::{
-    ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, CALM_AFTER_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS, SETTLED_AFTER_BEATS, STOP_AFTER_MS,
+    ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, CALM_AFTER_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS, SETTLED_AFTER_BEATS,
+    STOP_AFTER_MS,
 };
 use super::membership::Membership;
 use super::receiver::Receiver;

@@ -28,7 +28,7 @@ enum Heard {
 /// A gateway: keeps what comes for whoever looks.
 #[derive(Default)]
 pub struct Desk {
-    number: OnceLock<u32>,
+    number: OnceLock<u64>,
     heard: Mutex<BTreeMap<u64, VecDeque<Heard>>>,
     sessions: AtomicU64,
     pub resets: AtomicU64,
@@ -84,7 +84,10 @@ impl Deliver for Desk {
 #[derive(Clone, Debug)]
 enum Purpose {
     /// The person wants an answer to this ticket.
-    Said { ticket: u64, order: Order },
+    Said {
+        ticket: u64,
+        order: Order,
+    },
     Follow(Address),
     /// To read what was missed.
     Read(ConversationId),
@@ -94,6 +97,8 @@ pub struct Client {
     pub process: usize,
     pub who: Who,
     own: Address,
+    /// Its keys begin with this, however often it begins anew.
+    name: String,
     session: SessionRef,
     last_request: u64,
     last_ticket: u64,
@@ -116,15 +121,19 @@ pub struct Client {
     pub repeated: u64,
     /// How often it had to begin anew.
     pub resets: u64,
+    /// How often it was led to a conversation.
+    pub led: u64,
 }
 
 impl Client {
     pub fn connect(process: &Process, number: usize, who: Who, own: Address) -> Self {
+        let session = process.desk.open();
         Self {
             process: number,
             who,
             own,
-            session: process.desk.open(),
+            name: format!("{number}-{}", session.session),
+            session,
             last_request: 0,
             last_ticket: 0,
             asked: BTreeMap::new(),
@@ -140,6 +149,7 @@ impl Client {
             states: BTreeMap::new(),
             repeated: 0,
             resets: 0,
+            led: 0,
         }
     }
 
@@ -173,14 +183,14 @@ impl Client {
     }
 
     /// Asks without waiting; the ticket is for the answer.
-    pub fn say(&mut self, process: &Process, order: Order) -> u64 {
+    pub fn say(&mut self, processes: &[Process], order: Order) -> u64 {
         self.last_ticket += 1;
-        self.send(process, self.last_ticket, order);
+        self.send(&processes[self.process], self.last_ticket, order);
         self.last_ticket
     }
 
     fn send(&mut self, process: &Process, ticket: u64, order: Order) {
-        let key = Some(format!("{:?}-{}-{ticket}", self.session, self.process));
+        let key = Some(format!("{}-{ticket}", self.name));
         let (request, reply_to) = self.request();
         if process.engine.send(Request { who: self.who, key, order: order.clone(), reply_to }).is_ok() {
             self.asked.insert(request, Purpose::Said { ticket, order });
@@ -206,13 +216,16 @@ impl Client {
         self.events.get(&conversation).and_then(|events| events.last()).map_or(0, |entry| entry.seq)
     }
 
-    /// Takes what has come, and asks for what is missing.
-    pub fn react(&mut self, process: &Process) {
+    /// Takes what has come, and asks for what is missing; says whether anything has come.
+    pub fn react(&mut self, process: &Process) -> bool {
+        let mut has_heard = false;
         while let Some(heard) = process.desk.next(self.session) {
+            has_heard = true;
             match heard {
                 Heard::Delivery(Delivery::Answer { request, answer }) => self.answered(process, request, answer),
                 Heard::Delivery(Delivery::Notice(notice)) => self.told(process, &notice.value),
                 Heard::Delivery(Delivery::Following { conversation, state, .. }) => {
+                    self.led += 1;
                     self.tracked.insert(conversation);
                     self.reach(process, conversation, &state);
                 }
@@ -226,7 +239,12 @@ impl Client {
                     self.resets += 1;
                     self.disconnect(process);
                     self.session = process.desk.open();
-                    self.asked.clear();
+                    // What was not answered is said again.
+                    for purpose in std::mem::take(&mut self.asked).into_values() {
+                        if let Purpose::Said { ticket, order } = purpose {
+                            self.again.push((ticket, order));
+                        }
+                    }
                     self.reading.clear();
                     self.tracked.clear();
                     self.is_there = false;
@@ -243,6 +261,7 @@ impl Client {
         for (ticket, order) in std::mem::take(&mut self.again) {
             self.send(process, ticket, order);
         }
+        has_heard
     }
 
     fn ask_to_follow(&mut self, process: &Process, what: Address) {

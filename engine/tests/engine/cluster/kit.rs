@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::poll;
 use jono_domain::account::{AccountKind, Role, Who};
 use jono_domain::conversation::{self, Entry, Row};
 use jono_domain::id::{AgentId, ConversationId, CustomerId, QueueId};
@@ -13,6 +12,7 @@ use jono_domain::organisation::{Account, Change, QueueConfig, QueueSettings};
 use jono_domain::reply::{ConversationView, Reply};
 use jono_domain::{agent, queue};
 use jono_engine::clock::ManualClock;
+use jono_engine::cluster::limits::BEAT_EVERY_MS;
 use jono_engine::cluster::{Card, ClusterConfig};
 use jono_engine::request::{Answer, Outcome, Query, ReplyTo};
 use jono_engine::{Engine, EngineConfig};
@@ -20,12 +20,13 @@ use jono_store::{Exchange as _, Member, MemoryExchange, MemoryStore, NodeId, Pic
 use tokio::sync::oneshot;
 
 use super::client::{Client, Desk};
+use super::wire::Wire;
 use crate::kit::*;
 
 /// Time moves so far at once.
 pub const STEP_MS: u64 = 25;
 /// A process in touch has beaten within this.
-const BEATEN_WITHIN_MS: u64 = 400;
+const BEATEN_WITHIN_MS: u64 = BEAT_EVERY_MS + 2 * STEP_MS;
 /// What does not happen within this time does not happen.
 const PATIENCE_MS: u64 = 30_000;
 
@@ -52,7 +53,7 @@ pub struct Process {
     pub name: String,
     pub engine: Engine,
     pub clock: Arc<ManualClock>,
-    pub connection: MemoryExchange,
+    pub wire: Wire,
     pub desk: Arc<Desk>,
     pub state: State,
     /// Its last beat, and when it was seen.
@@ -68,6 +69,8 @@ pub struct Cluster {
     pub clients: Vec<Client>,
     /// Since the beginning.
     pub now_ms: u64,
+    /// When everybody was seen to be in touch.
+    looked_at: u64,
     shards: u16,
 }
 
@@ -75,7 +78,7 @@ impl Cluster {
     /// Nobody is there yet.
     pub fn empty(shards: u16) -> Self {
         let (records, exchange) = (MemoryStore::new(), MemoryExchange::new());
-        Self { records, exchange, processes: Vec::new(), clients: Vec::new(), now_ms: 0, shards }
+        Self { records, exchange, processes: Vec::new(), clients: Vec::new(), now_ms: 0, looked_at: 0, shards }
     }
 
     /// With these processes, and one organisation.
@@ -90,9 +93,12 @@ impl Cluster {
             let config = Some(QueueConfig { name: name.into(), settings: QueueSettings::default() });
             cluster.change(0, Change::PutQueue { queue, config }).await;
         }
-        for (agent, queues, role) in
-            [(BOB, vec![SALES], Role::Agent), (EVE, vec![SALES], Role::Agent), (DAN, vec![TECH], Role::Agent), (ODA, vec![], Role::Operator)]
-        {
+        for (agent, queues, role) in [
+            (BOB, vec![SALES], Role::Agent),
+            (EVE, vec![SALES], Role::Agent),
+            (DAN, vec![TECH], Role::Agent),
+            (ODA, vec![], Role::Operator),
+        ] {
             cluster.change(0, Change::PutAgent { agent, account: Some(Box::new(account(agent, role, &queues))) }).await;
         }
         cluster
@@ -103,11 +109,11 @@ impl Cluster {
         let number = self.processes.len();
         let name = format!("process {number}");
         let clock = ManualClock::at(BEGINNING + self.now_ms);
-        let connection = self.exchange.connection();
+        let wire = Wire::over(self.exchange.connection());
         let store = Arc::new(self.records.reopen());
         let config = EngineConfig { arbiters: 1, shards: self.shards, clock: clock.clone(), panic_if: None };
         let cluster = ClusterConfig {
-            exchange: Arc::new(connection.clone()),
+            exchange: Arc::new(wire.clone()),
             serves_shards: part != Part::Gateway,
             serves_clients: part != Part::Engine,
             name: name.clone(),
@@ -116,15 +122,17 @@ impl Cluster {
         let mut starting = std::pin::pin!(Engine::start_among(store, config, cluster));
         // The first one that serves shards is waited for by those that came before it.
         let engine = loop {
-            if let std::task::Poll::Ready(started) = poll!(&mut starting) {
+            if let std::task::Poll::Ready(started) = glance(&mut starting).await {
                 break started.expect("starts");
             }
+            // Nobody sees yet whether it beats: it is given real time.
+            tokio::time::sleep(Duration::from_millis(2)).await;
             clock.advance(STEP_MS);
             self.step().await;
         };
         let desk = Desk::attach(&engine);
         let (state, beat) = (State::Alive, (NodeId(0), 0));
-        self.processes.push(Process { name, engine, clock, connection, desk, state, beat, beaten_at: self.now_ms });
+        self.processes.push(Process { name, engine, clock, wire, desk, state, beat, beaten_at: self.now_ms });
         // Everybody else has seen it.
         self.pass(300).await;
         number
@@ -134,10 +142,15 @@ impl Cluster {
 
     /// A little time passes, and what was to be done meanwhile is done.
     pub async fn step(&mut self) {
-        self.now_ms += STEP_MS;
+        self.step_by(STEP_MS).await;
+    }
+
+    async fn step_by(&mut self, ms: u64) {
+        self.now_ms += ms;
         for process in self.processes.iter().filter(|process| matches!(process.state, State::Alive | State::Cut)) {
-            process.clock.advance(STEP_MS);
+            process.clock.advance(ms);
         }
+        tokio::task::yield_now().await;
         self.turn().await;
         while !self.all_in_touch().await {
             // A machine that has much to do: time waits for it.
@@ -149,7 +162,8 @@ impl Cluster {
     pub async fn pass(&mut self, ms: u64) {
         let until = self.now_ms + ms;
         while self.now_ms < until {
-            self.step().await;
+            // Minutes pass in longer steps.
+            self.step_by(if until - self.now_ms > 30 * SECOND { 8 * STEP_MS } else { STEP_MS }).await;
         }
     }
 
@@ -157,9 +171,21 @@ impl Cluster {
     pub async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let patience = self.now_ms + PATIENCE_MS;
         while !is_so(self) {
-            assert!(self.now_ms < patience, "waited in vain for {what}");
+            if self.now_ms >= patience {
+                panic!("waited in vain for {what}\n{}", self.described().await);
+            }
             self.step().await;
         }
+    }
+
+    /// For whoever reads that a test failed.
+    async fn described(&self) -> String {
+        let mut described = format!("{:#?}", self.picture().await.owners);
+        for (at, process) in self.processes.iter().enumerate() {
+            let (serves, owned) = (process.engine.is_serving(), self.owned(at).await);
+            described += &format!("\n{at}: {:?}, serves: {serves}, owns {owned:?}", process.state);
+        }
+        described
     }
 
     /// Every arbiter does what it had to do, and people react.
@@ -177,19 +203,23 @@ impl Cluster {
                 // One that has stopped meanwhile answers nothing.
                 let _ = receiver.await;
             }
-            self.react();
+            if !self.react() {
+                return;
+            }
         }
     }
 
-    fn react(&mut self) {
+    /// Says whether anybody had anything to react to.
+    fn react(&mut self) -> bool {
         let Self { processes, clients, .. } = self;
-        for client in clients {
-            client.react(&processes[client.process]);
-        }
+        clients.iter_mut().fold(false, |reacted, client| client.react(&processes[client.process]) | reacted)
     }
 
     /// Whoever should beat has beaten lately.
     async fn all_in_touch(&mut self) -> bool {
+        if self.now_ms < self.looked_at + 2 * STEP_MS {
+            return true;
+        }
         let members = self.picture().await.members;
         let now_ms = self.now_ms;
         let mut all = true;
@@ -201,6 +231,9 @@ impl Cluster {
                 process.beaten_at = now_ms;
             }
             all &= now_ms - process.beaten_at <= BEATEN_WITHIN_MS;
+        }
+        if all {
+            self.looked_at = now_ms;
         }
         all
     }
@@ -236,9 +269,19 @@ impl Cluster {
         self.clients.retain(|client| client.process != process);
     }
 
+    /// As kill -9 of a process that nobody is connected to.
+    pub fn crash_engine(&mut self, process: usize) {
+        assert!(self.clients.iter().all(|client| client.process != process));
+        self.crash(process);
+    }
+
+    /// The test is over: nothing goes on behind it.
+    pub fn end(&mut self) {
+        self.processes.iter().for_each(|process| process.engine.crash());
+    }
+
     /// As SIGTERM; its people have been sent elsewhere before.
     pub async fn leave(&mut self, process: usize) {
-        self.clients.retain(|client| client.process != process);
         let engine = self.processes[process].engine.clone();
         self.meanwhile(async move { engine.stop().await }).await;
         self.processes[process].state = State::Gone;
@@ -259,12 +302,12 @@ impl Cluster {
     }
 
     pub fn cut(&mut self, process: usize) {
-        self.processes[process].connection.cut_off();
+        self.processes[process].wire.connection().cut_off();
         self.processes[process].state = State::Cut;
     }
 
     pub fn mend(&mut self, process: usize) {
-        self.processes[process].connection.mend();
+        self.processes[process].wire.connection().mend();
         self.processes[process].state = State::Alive;
         self.processes[process].beaten_at = self.now_ms;
     }
@@ -295,7 +338,7 @@ impl Cluster {
         let mut answer = std::pin::pin!(async move { engine.ask(who, None, order).await });
         let patience = self.now_ms + PATIENCE_MS;
         loop {
-            if let std::task::Poll::Ready(answer) = poll!(&mut answer) {
+            if let std::task::Poll::Ready(answer) = glance(&mut answer).await {
                 return answer;
             }
             assert!(self.now_ms < patience, "waited in vain for an answer");
@@ -317,7 +360,7 @@ impl Cluster {
         let mut answer = std::pin::pin!(receiver);
         let patience = self.now_ms + PATIENCE_MS;
         loop {
-            if let std::task::Poll::Ready(answer) = poll!(&mut answer) {
+            if let std::task::Poll::Ready(answer) = glance(&mut answer).await {
                 return answer.expect("an answer");
             }
             assert!(self.now_ms < patience, "waited in vain for an answer");
@@ -341,16 +384,21 @@ impl Cluster {
         self.client(process, agent_of(agent), Address::Agent(agent)).await
     }
 
-    async fn client(&mut self, process: usize, who: Who, own: Address) -> usize {
-        let number = self.clients.len();
+    /// A session that is not waited for.
+    pub fn another(&mut self, process: usize, who: Who, own: Address) -> usize {
         self.clients.push(Client::connect(&self.processes[process], process, who, own));
+        self.clients.len() - 1
+    }
+
+    async fn client(&mut self, process: usize, who: Who, own: Address) -> usize {
+        let number = self.another(process, who, own);
         self.until("a session to be there", |cluster| cluster.clients[number].is_there()).await;
         number
     }
 
     /// Asks as a client that repeats, under the same key, what is not available.
     pub async fn say(&mut self, client: usize, order: Order) -> Answer {
-        let ticket = self.clients[client].say(&self.processes[self.clients[client].process], order);
+        let ticket = self.clients[client].say(&self.processes, order);
         self.answer(client, ticket).await
     }
 
@@ -373,6 +421,11 @@ impl Cluster {
     }
 }
 
+/// One look, without waiting.
+async fn glance<T>(wait: &mut std::pin::Pin<&mut impl Future<Output = T>>) -> std::task::Poll<T> {
+    std::future::poll_fn(|context| std::task::Poll::Ready(wait.as_mut().poll(context))).await
+}
+
 fn newest<'a>(members: &'a [Member], name: &str) -> Option<&'a Member> {
     members.iter().rev().find(|member| Card::decode(&member.card).about.name == name)
 }
@@ -391,6 +444,12 @@ pub fn account(agent: AgentId, role: Role, queues: &[QueueId]) -> Account {
 }
 
 // ---- what must be so
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 impl Cluster {
     fn somebody(&self) -> usize {

@@ -4,4 +4,12 @@
 mod client;
 mod kit;
 
+mod crashing;
+mod losing;
+mod moving;
+mod racing;
+mod random;
+mod settings;
+mod stopping;
 mod talking;
+mod wire;

@@ -43,7 +43,9 @@ fn people_on_different_processes_talk_as_if_there_were_one() {
         assert!(matches!(log.last().unwrap().body, Body::Closed { .. }));
         for process in 0..4 {
             let list = |view| Query::List { view, queue: None, cursor: None, limit: 10 };
-            let Ok(Outcome::Rows { rows, .. }) = cluster.query(process, agent_of(ODA), list(View::Closed)).await else { panic!() };
+            let Ok(Outcome::Rows { rows, .. }) = cluster.query(process, agent_of(ODA), list(View::Closed)).await else {
+                panic!()
+            };
             assert_eq!(rows.len(), 1);
             let Ok(Outcome::Rows { rows, .. }) = cluster.query(process, agent_of(ODA), list(View::Open)).await else { panic!() };
             assert_eq!(rows, []);
