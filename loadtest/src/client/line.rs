@@ -1,4 +1,4 @@
-//! One WebSocket connection: made, read, written. The only module that names `tokio_tungstenite`.
+//! One WebSocket connection: made, read, written. Besides the self-test the only module that names `tokio_tungstenite`.
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};

@@ -296,7 +296,7 @@ impl Observer for Recorder {
                 }
             }
             // Lists and numbers are for agents; everything else that a customer hears names a conversation.
-            "conversation.updated" | "queue.updated" | "agent.presence" | "notification.raised"
+            "conversation.updated" | "queue.updated" | "queue.renewed" | "agent.presence" | "notification.raised"
                 if self.side == Side::Customer =>
             {
                 self.remark("", "visibility", "notifications for customers", notification.method);

@@ -29,6 +29,10 @@ pub enum Broken {
     LoseForAgents,
     /// The customer is told twice.
     ShowTwice,
+    /// An agent is told it after the event that comes next.
+    Overtake,
+    /// A customer who has nothing to do with it is told, too.
+    ShowToStranger,
     /// It is stored twice.
     StoreTwice,
     /// Others see another text than the one that was sent.
@@ -99,6 +103,8 @@ pub struct Fake {
     last_session: Cell<u64>,
     has_lost: Cell<bool>,
     has_broken: Cell<bool>,
+    /// What is overtaken.
+    held_back: RefCell<Option<(u64, String)>>,
 }
 
 const HIDDEN: [&str; 5] = ["note", "tagged", "untagged", "prioritised", "metadata"];
@@ -131,6 +137,7 @@ impl Fake {
             last_session: Cell::default(),
             has_lost: Cell::default(),
             has_broken: Cell::default(),
+            held_back: RefCell::default(),
         });
         let server = Rc::clone(&fake);
         tokio::task::spawn_local(async move {
@@ -384,6 +391,10 @@ impl Fake {
         }
     }
 
+    fn is_stranger(&self, session: &Session, conversation: usize) -> bool {
+        matches!(session.who, Who::Customer(_)) && !session.follows.contains(&conversation)
+    }
+
     fn begin(&self, session: u64, who: &Who, params: &Value) -> Value {
         let Who::Customer(customer) = who else { panic!("only customers start") };
         let index = {
@@ -484,8 +495,22 @@ impl Fake {
         let losing = kind == "message" && world.messages >= self.faults.at && !self.has_lost.get();
         let losing = losing && following().any(|session| side(session) == self.faults.broken);
         self.has_lost.set(self.has_lost.get() || losing);
-        for session in following() {
+        if kind == "message"
+            && world.sessions.values().any(|session| self.is_stranger(session, index))
+            && self.breaks(Broken::ShowToStranger)
+        {
+            let stranger = world.sessions.values().find(|session| self.is_stranger(session, index)).unwrap();
+            let event = self.events(&world.conversations[index].log, &stranger.who, seq - 1).remove(0);
+            let _ = stranger.out.send(Some(notification("conversation.event", &event)));
+        }
+        for (number, session) in world.sessions.iter().filter(|(_, session)| session.follows.contains(&index)) {
             if losing && side(session) == self.faults.broken {
+                continue;
+            }
+            let is_agent = matches!(session.who, Who::Agent(_));
+            if kind == "message" && is_agent && self.breaks(Broken::Overtake) {
+                let event = self.events(&world.conversations[index].log, &session.who, seq - 1).remove(0);
+                *self.held_back.borrow_mut() = Some((*number, notification("conversation.event", &event)));
                 continue;
             }
             let customer = matches!(session.who, Who::Customer(_));
@@ -494,6 +519,12 @@ impl Fake {
                 for _ in 0..times {
                     let _ = session.out.send(Some(notification("conversation.event", &event)));
                 }
+            }
+            let mut held_back = self.held_back.borrow_mut();
+            if kind == "message"
+                && let Some((_, overtaken)) = held_back.take_if(|(held, _)| held == number)
+            {
+                let _ = session.out.send(Some(overtaken));
             }
         }
         json!({ "seq": seq, "at": at })

@@ -1,10 +1,9 @@
-//! The command line of `jono-load`. Exit codes: 0 all promises held, 1 some did not, 2 it could not run.
+//! `jono-load replay`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 
 use crate::corpus;
 use crate::replay::{self, Settings};
@@ -18,25 +17,8 @@ const AGENTS_MAX: usize = 1_000;
 /// Conversations that an agent account may hold at a time.
 const HELD_PER_ACCOUNT: usize = 200;
 
-const EXIT_DIFFERENT: u8 = 1;
-const EXIT_CANNOT_RUN: u8 = 2;
-
-/// Loads a running Jono through its sockets, and checks what it does.
-#[derive(Debug, Parser)]
-#[command(name = "jono-load", version)]
-pub struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Plays recorded conversations and compares every client's view with what was sent.
-    Replay(Box<ReplayArguments>),
-}
-
 #[derive(Debug, Args)]
-struct ReplayArguments {
+pub(super) struct ReplayArguments {
     /// Conversations, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     corpus: PathBuf,
@@ -84,22 +66,9 @@ struct ReplayArguments {
     kill_every: Option<f64>,
 }
 
-/// Does what the arguments say.
-#[must_use]
-pub fn run(arguments: Arguments) -> ExitCode {
-    let Command::Replay(arguments) = arguments.command;
-    match replay(*arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => EXIT_DIFFERENT.into(),
-        Err(why) => {
-            eprintln!("jono-load: {why}");
-            EXIT_CANNOT_RUN.into()
-        }
-    }
-}
-
-fn replay(arguments: ReplayArguments) -> Result<bool, String> {
-    let settings = settings(&arguments)?;
+/// Plays the recorded conversations; whether all promises held.
+pub(super) fn run(arguments: &ReplayArguments) -> Result<bool, String> {
+    let settings = settings(arguments)?;
     let scripts = corpus::read_file(&arguments.corpus, arguments.conversations)
         .map_err(|error| format!("{}: {error}", arguments.corpus.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -155,17 +124,24 @@ fn settings(arguments: &ReplayArguments) -> Result<Settings, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Debug, Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        arguments: ReplayArguments,
+    }
+
     fn parsed(line: &str) -> Result<Settings, String> {
-        let arguments = Arguments::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
-        let Command::Replay(arguments) = arguments.command;
-        settings(&arguments)
+        let arguments = Parsed::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
+        settings(&arguments.arguments)
     }
 
     #[test]
     fn defaults_are_those_of_the_demo() {
-        let settings = parsed("jono-load replay --corpus x").unwrap();
+        let settings = parsed("replay --corpus x").unwrap();
         assert_eq!((settings.urls.len(), settings.tokens.len(), settings.concurrency, settings.agents), (1, 2, 200, 16));
     }
 
@@ -182,8 +158,8 @@ mod tests {
             "--kill-every 0 --server x",
             "--patience 0",
         ] {
-            assert!(parsed(&format!("jono-load replay --corpus x {line}")).is_err(), "{line}");
+            assert!(parsed(&format!("replay --corpus x {line}")).is_err(), "{line}");
         }
-        assert!(parsed("jono-load replay --corpus x --token a --token b --token c --concurrency 600").is_ok());
+        assert!(parsed("replay --corpus x --token a --token b --token c --concurrency 600").is_ok());
     }
 }
