@@ -62,22 +62,7 @@ pub(super) fn forget(
         if opened.contains_key(&owner) {
             continue;
         }
-        let mut found = Opened::default();
-        let place = keys::place(owner.0, &owner.1);
-        let mut answers = Cursor::new(view, Space::Answer);
-        answers.seek(&place)?;
-        while let Some((key, payload)) = answers.entry(&place) {
-            // One that does not read is not kept any longer than the oldest one; its entity is reported
-            // when it is loaded.
-            let (end, given_ms) =
-                payload.and_then(|payload| read_answer(&payload)).map_or((0, at_ms), |(end, at_ms, _)| (end, at_ms));
-            if given_ms < before_ms {
-                oldest.push((given_ms, owner.clone(), key.to_vec(), end));
-            } else {
-                found.keep(given_ms);
-            }
-            answers.step()?;
-        }
+        let found = look_up(view, &owner, at_ms, before_ms, &mut oldest)?;
         opened.insert(owner, found);
         while oldest.len() > limit
             && let Some((at_ms, owner, ..)) = oldest.pop()
@@ -111,6 +96,32 @@ pub(super) fn forget(
         }
     }
     Ok(gone)
+}
+
+/// Adds the entity's old answers. One that does not read is not kept any longer than what is marked;
+/// its entity is reported when it is loaded.
+fn look_up(
+    view: &View<'_>,
+    owner: &(ShardId, EntityKey),
+    marked_ms: u64,
+    before_ms: u64,
+    oldest: &mut BinaryHeap<Old>,
+) -> Result<Opened, ReadError> {
+    let mut opened = Opened::default();
+    let place = keys::place(owner.0, &owner.1);
+    let mut answers = Cursor::new(view, Space::Answer);
+    answers.seek(&place)?;
+    while let Some((key, payload)) = answers.entry(&place) {
+        let answer = payload.and_then(|payload| read_answer(&payload));
+        let (end, at_ms) = answer.map_or((0, marked_ms), |(end, at_ms, _)| (end, at_ms));
+        if at_ms < before_ms {
+            oldest.push((at_ms, owner.clone(), key.to_vec(), end));
+        } else {
+            opened.keep(at_ms);
+        }
+        answers.step()?;
+    }
+    Ok(opened)
 }
 
 /// The end that head and snapshot know of. Of a damaged entity it does not matter.

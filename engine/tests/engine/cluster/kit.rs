@@ -26,7 +26,7 @@ use crate::kit::*;
 /// Time moves so far at once.
 pub const STEP_MS: u64 = 25;
 /// A process in touch has beaten within this.
-const BEATEN_WITHIN_MS: u64 = BEAT_EVERY_MS + 2 * STEP_MS;
+const BEATEN_WITHIN_MS: u64 = BEAT_EVERY_MS + 6 * STEP_MS;
 /// What does not happen within this time does not happen.
 const PATIENCE_MS: u64 = 30_000;
 
@@ -152,9 +152,13 @@ impl Cluster {
         }
         tokio::task::yield_now().await;
         self.turn().await;
+        let mut looks = 0;
         while !self.all_in_touch().await {
             // A machine that has much to do: time waits for it.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            looks += 1;
+            if looks > 10 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             self.turn().await;
         }
     }
