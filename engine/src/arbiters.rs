@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_rt::{Arbiter, ArbiterHandle};
+use futures_util::StreamExt as _;
 use jono_domain::account::Who;
 use jono_domain::limits::KEY_KEPT_MS;
 use jono_store::{Epoch, NodeId, ShardId};
@@ -15,7 +16,7 @@ use crate::delivery::Moved;
 use crate::engine::StartError;
 use crate::host::{Common, Host};
 use crate::kind::last_organisation_key;
-use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS};
+use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, READ_AT_ONCE};
 use crate::output::Output;
 use crate::request::{Query, ReplyTo};
 use crate::tenancy::AdoptError;
@@ -190,13 +191,14 @@ impl Recovery {
         if failed || self.go.wait_for(|go| *go).await.is_err() {
             return false;
         }
+        // The store reads some shards while the entities of others start.
+        let reads = self.shards.iter().map(|shard| host.recover_live(*shard, Some(last_organisation_key()), None));
+        let mut reads = futures_util::stream::iter(reads).buffer_unordered(READ_AT_ONCE);
         let mut read = Ok(());
-        for shard in &self.shards {
-            read = host.recover_live(*shard, Some(last_organisation_key()), None).await;
-            if read.is_err() {
-                break;
-            }
+        while let Some(one) = reads.next().await {
+            read = read.and(one);
         }
+        drop(reads);
         self.all.send(read.map_err(StartError::from)).is_ok()
     }
 

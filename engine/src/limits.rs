@@ -16,6 +16,8 @@ pub const WRITES_PER_COMMIT_MAX: usize = 64;
 pub const EVENTS_PER_SNAPSHOT: u32 = 16;
 /// Live entities read in one go at start.
 pub const RECOVERY_PAGE: usize = 512;
+/// Shards that an arbiter reads at a time at start.
+pub const READ_AT_ONCE: usize = 4;
 /// An entity that nothing needs is unloaded after this time.
 pub const IDLE_MS: u64 = 60_000;
 /// An entity that does not exist (a guessed id) is unloaded sooner.

@@ -152,8 +152,7 @@ fn serve(flags: Serve) -> ExitCode {
 /// Prints what an operator asked; a `false` beside it is a failure.
 fn ask(on: &OnRedis, question: impl AsyncFnOnce(Config) -> Result<(String, bool), Failure>) -> ExitCode {
     let given = [("--redis", &on.redis), ("--durability", &on.durability)];
-    let flags: Vec<Flag> =
-        given.into_iter().filter_map(|(flag, value)| Some(Flag { flag, value: value.clone()? })).collect();
+    let flags: Vec<Flag> = given.into_iter().filter_map(|(flag, value)| Some(Flag { flag, value: value.clone()? })).collect();
     let config = match load(&on.file, &flags) {
         Ok(config) => config,
         Err(problems) => return misconfigured(&problems),

@@ -87,7 +87,7 @@ fn serve_refuses_what_is_wrong_before_it_starts() {
     let dir = tempfile::tempdir().unwrap();
     for (arguments, expected) in [
         (["serve", "--demo", "--listen", "0.0.0.0:0"], "the demo is refused on 0.0.0.0:0"),
-        (["serve", "--demo", "--role", "engine"], "`engine` is not in this version"),
+        (["serve", "--demo", "--role", "engine"], "`engine` needs Redis"),
         (["serve", "--demo", "--durability", "dsk"], "did you mean `disk`?"),
         (["serve", "--demo", "--data", ""], "`data` is empty"),
     ] {

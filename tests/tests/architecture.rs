@@ -116,6 +116,18 @@ fn the_gateway_decides_nothing_internal() {
     }
 }
 
+/// What decides in a system of several processes is told the time, and touches nothing.
+#[test]
+fn the_cluster_decides_purely() {
+    for file in ["placement", "membership", "asked", "told", "incoming"] {
+        let path = format!("engine/src/cluster/{file}.rs");
+        let text = fs::read_to_string(root().join(&path)).expect("it is there");
+        for word in ["Instant", "SystemTime", "tokio", "actix", "async fn", "Clock"] {
+            assert!(!text.contains(word), "{path} names {word}");
+        }
+    }
+}
+
 /// A dependency that is named in one place can be replaced in one place.
 #[test]
 fn each_library_lives_in_one_room() {
@@ -123,6 +135,8 @@ fn each_library_lives_in_one_room() {
         ("bincode", "engine/src/codec.rs"),
         ("fjall::", "engine/store/src/fjall_store"),
         ("crc32fast", "engine/store/src/record.rs"),
+        ("redis::", "engine/store/src/redis_store"),
+        ("deadpool_redis", "engine/store/src/redis_store"),
         ("argon2::", "gateway/src/auth"),
         ("hmac::", "gateway/src/auth"),
         ("sha2::", "gateway/src/auth"),

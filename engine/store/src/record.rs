@@ -29,7 +29,7 @@ pub(crate) enum Space {
     Snapshot = 3,
     /// Answers by entity and key.
     Answer = 4,
-    /// The same answers' keys by time.
+    /// When an entity may have answers to be forgotten.
     AnswerTime = 5,
     /// Entries of ordered lists.
     Index = 6,
@@ -96,6 +96,11 @@ pub(crate) fn sum_on(sum: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(sum);
     hasher.update(bytes);
     hasher.finalize()
+}
+
+/// Sixteen bits that spread names evenly; part of stored keys, so it never changes.
+pub(crate) fn spread(name: &[u8]) -> u16 {
+    crc32fast::hash(name) as u16
 }
 
 fn checksum(space: Space, key: &[u8], payload: &[u8]) -> u32 {

@@ -65,7 +65,10 @@ mod tests {
     fn each_fact_is_a_line_with_its_remedy() {
         let (text, is_fit) = table(&[descriptors(Some(1024), 4096), descriptors(None, 4096)]);
         assert!(is_fit && text.lines().count() == 4, "{text}");
-        assert!(text.starts_with("warn  this machine  file descriptors  1024 -> ") && text.contains("LimitNOFILE=4096"), "{text}");
+        assert!(
+            text.starts_with("warn  this machine  file descriptors  1024 -> ") && text.contains("LimitNOFILE=4096"),
+            "{text}"
+        );
         let bad = Finding { verdict: Verdict::Bad, ..descriptors(None, 1) };
         assert_eq!(table(&[bad]).1, false);
     }

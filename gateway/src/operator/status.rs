@@ -63,10 +63,8 @@ fn judge(before: &Picture, after: &Picture, shards: u16) -> Status {
     let beats: BTreeMap<NodeId, u64> = before.members.iter().map(|member| (member.node, member.beat)).collect();
     let owners = after.owners.as_deref().unwrap_or_default();
     let present: BTreeSet<NodeId> = after.members.iter().map(|member| member.node).collect();
-    let owned: BTreeMap<ShardId, NodeId> = owners
-        .iter()
-        .filter_map(|(shard, owner)| Some((*shard, owner.node.filter(|node| present.contains(node))?)))
-        .collect();
+    let owned: BTreeMap<ShardId, NodeId> =
+        owners.iter().filter_map(|(shard, owner)| Some((*shard, owner.node.filter(|node| present.contains(node))?))).collect();
     let node = |member: &jono_store::Member| {
         let card = Card::decode(&member.card);
         Node {
@@ -107,7 +105,8 @@ fn table(status: &Status) -> String {
     if status.nodes.is_empty() {
         return "no process runs on this Redis: start one with `jono serve --redis URL`\n".to_owned();
     }
-    let head = ["node", "role", "state", "shards", "entities", "requests", "letters", "sending", "fenced", "up", "version", "where"];
+    let head =
+        ["node", "role", "state", "shards", "entities", "requests", "letters", "sending", "fenced", "up", "version", "where"];
     let rows = status.nodes.iter().map(|node| {
         [
             node.node.to_string(),
@@ -125,7 +124,8 @@ fn table(status: &Status) -> String {
         ]
     });
     let rows: Vec<[String; 12]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let widths: Vec<usize> = (0..head.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> =
+        (0..head.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
@@ -159,7 +159,8 @@ mod tests {
     fn picture(beats: &[(u32, u64)]) -> Picture {
         let members = beats.iter().map(|(node, beat)| Member { node: NodeId(*node), beat: *beat, card: vec![1].into() });
         let owner = |shard, node, epoch| (ShardId(shard), Owner { node, epoch: Epoch(epoch) });
-        let owners = vec![owner(0, Some(NodeId(1)), 3), owner(1, Some(NodeId(2)), 9), owner(2, None, 1), owner(3, Some(NodeId(7)), 2)];
+        let owners =
+            vec![owner(0, Some(NodeId(1)), 3), owner(1, Some(NodeId(2)), 9), owner(2, None, 1), owner(3, Some(NodeId(7)), 2)];
         Picture { members: members.collect(), owners_version: 1, owners: Some(owners), log_identity: 10 }
     }
 

@@ -265,7 +265,10 @@ impl Open {
             Delivery::Notice(notice) => return self.noticed(&notice, context),
             Delivery::Following { conversation, state, from_seq, .. } => {
                 if let Reply::Conversation(view) = *state {
-                    if self.party.agent().is_some() && view.row.state == RowState::Closed && self.tracks.get(conversation).is_none() {
+                    if self.party.agent().is_some()
+                        && view.row.state == RowState::Closed
+                        && self.tracks.get(conversation).is_none()
+                    {
                         // Whoever gave it had not heard of its end.
                         context.gateway.engine.unfollow(context.session(), Address::Conversation(conversation));
                         return Then::GoOn;

@@ -235,7 +235,10 @@ impl Opening {
                 Expected::Conversation(conversation, after),
                 Outcome::Following { state: Reply::Conversation(view), from_seq, .. },
             ) => {
-                if self.open.party.agent().is_some() && !self.since.contains_key(&conversation) && !self.open.party.is_given(&view.row) {
+                if self.open.party.agent().is_some()
+                    && !self.since.contains_key(&conversation)
+                    && !self.open.party.is_given(&view.row)
+                {
                     // The account's list was a moment old.
                     context.gateway.engine.unfollow(context.session(), Address::Conversation(conversation));
                     return Ok(());

@@ -18,7 +18,7 @@ fn an_engine_is_killed_and_comes_back() {
     run(async {
         let redis = RedisServer::start(DISK);
         let mut system = System::start(&redis.url(), "disk", 3, 2).await;
-        let corpus = Corpus::lasting(25);
+        let corpus = Corpus::lasting(18);
         let play = system.play(&corpus);
         for _ in 0..2 {
             seconds(4).await;
@@ -37,7 +37,7 @@ fn a_gateway_is_killed_and_its_clients_resume_at_the_other() {
     run(async {
         let redis = RedisServer::start(DISK);
         let mut system = System::start(&redis.url(), "disk", 3, 2).await;
-        let corpus = Corpus::lasting(20);
+        let corpus = Corpus::lasting(15);
         let play = system.play(&corpus);
         for _ in 0..2 {
             seconds(3).await;
@@ -55,7 +55,7 @@ fn everything_is_restarted_one_after_the_other() {
     run(async {
         let redis = RedisServer::start(DISK);
         let mut system = System::start(&redis.url(), "disk", 3, 2).await;
-        let corpus = Corpus::lasting(30);
+        let corpus = Corpus::lasting(22);
         let mut play = system.play(&corpus);
         seconds(2).await;
         for engine in &mut system.engines {
@@ -78,7 +78,7 @@ fn redis_is_killed_and_started_again() {
     run(async {
         let mut redis = RedisServer::start(DISK);
         let system = System::start(&redis.url(), "disk", 3, 2).await;
-        let corpus = Corpus::lasting(25);
+        let corpus = Corpus::lasting(18);
         let play = system.play(&corpus);
         for pause in [1, 4] {
             seconds(4).await;
@@ -96,7 +96,7 @@ fn redis_freezes_for_three_seconds() {
     run(async {
         let redis = RedisServer::start(DISK);
         let system = System::start(&redis.url(), "disk", 3, 2).await;
-        let corpus = Corpus::lasting(25);
+        let corpus = Corpus::lasting(18);
         let play = system.play(&corpus);
         for _ in 0..2 {
             seconds(4).await;
@@ -115,7 +115,7 @@ fn a_master_is_killed_and_its_replica_takes_over() {
         let mut redis = RedisCluster::start(3, 1, &["appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"]);
         let urls = redis.urls().join(",");
         let system = System::start(&urls, "replica", 3, 2).await;
-        let corpus = Corpus::lasting(30);
+        let corpus = Corpus::lasting(22);
         let play = system.play(&corpus);
         seconds(5).await;
         redis.kill_master(0);
@@ -132,7 +132,7 @@ fn slots_move_from_one_master_to_another() {
         let redis = RedisCluster::start(3, 0, DISK);
         let urls = redis.urls().join(",");
         let system = System::start(&urls, "disk", 3, 2).await;
-        let corpus = Corpus::lasting(25);
+        let corpus = Corpus::lasting(18);
         let play = system.play(&corpus);
         seconds(3).await;
         let moving = std::thread::spawn(move || {

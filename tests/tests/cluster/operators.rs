@@ -30,7 +30,8 @@ fn the_status_shows_who_owns_what() {
         let mut system = System::start(&redis.url(), "disk", 2, 1).await;
         let status = system.status();
         let nodes = status["nodes"].as_array().expect("nodes");
-        let roles: Vec<_> = nodes.iter().map(|node| (node["role"].as_str().unwrap_or(""), node["state"].as_str().unwrap_or(""))).collect();
+        let roles: Vec<_> =
+            nodes.iter().map(|node| (node["role"].as_str().unwrap_or(""), node["state"].as_str().unwrap_or(""))).collect();
         assert_eq!(roles, [("engine", "up"), ("engine", "up"), ("gateway", "up")], "{status:#}");
         let shards: u64 = nodes.iter().filter_map(|node| node["shards"].as_u64()).sum();
         assert_eq!((shards, status["without_owner"].as_array().map(Vec::len)), (256, Some(0)), "{status:#}");

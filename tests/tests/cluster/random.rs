@@ -1,4 +1,4 @@
-//! Faults by lot, one after the other, for as long as asked: `JONO_TEST_CAMPAIGN_SECONDS` (40 if it is not set). The seed is
+//! Faults by lot, one after the other, for as long as asked: `JONO_TEST_CAMPAIGN_SECONDS` (30 if it is not set). The seed is
 //! printed with the history; `JONO_TEST_SEED` repeats its choices.
 
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ fn number(variable: &str) -> Option<u64> {
 fn whatever_goes_wrong_one_thing_at_a_time_everybody_sees_the_same() {
     run(async {
         let seed = number("JONO_TEST_SEED").unwrap_or_else(now_ms);
-        let seconds = number("JONO_TEST_CAMPAIGN_SECONDS").unwrap_or(40);
+        let seconds = number("JONO_TEST_CAMPAIGN_SECONDS").unwrap_or(30);
         eprintln!("seed {seed}, {seconds} s");
         let mut dice = Dice(seed);
         let config = ["appendonly yes", "appendfsync always", "maxmemory-policy noeviction"];

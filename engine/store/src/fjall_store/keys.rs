@@ -20,14 +20,14 @@
 
 use bytes::Bytes;
 
-use crate::{EntityKey, ShardId};
+use crate::{EntityKey, ShardId, record};
 
 /// Key of the stored version of the format.
 pub(super) const FORMAT: &[u8] = b"f";
 
 /// Appends what the keys of all that belongs to an entity begin with.
 pub(super) fn write_place(out: &mut Vec<u8>, shard: ShardId, entity: &[u8]) {
-    let spread = crc32fast::hash(entity) as u16;
+    let spread = record::spread(entity);
     out.extend_from_slice(&shard.0.to_be_bytes());
     out.extend_from_slice(&spread.to_be_bytes());
     // Entities are at most 128 bytes long; nothing longer gets here.
