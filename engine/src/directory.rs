@@ -69,12 +69,8 @@ impl Directory {
     /// The picture with one organisation as it is now.
     #[must_use]
     pub fn with(&self, organisation: &Organisation) -> Self {
-        let mut after = self.clone();
         let id = organisation.id;
-        after.queues.retain(|_, owner| *owner != id);
-        after.agents.retain(|_, owner| *owner != id);
-        after.sites.retain(|_, (owner, _)| *owner != id);
-        after.tokens.retain(|_, (owner, ..)| *owner != id);
+        let mut after = self.without(id);
         after.queues.extend(organisation.queues.keys().map(|queue| (*queue, id)));
         after.agents.extend(organisation.accounts.keys().map(|agent| (*agent, id)));
         for (site, config) in &organisation.sites {
@@ -87,6 +83,18 @@ impl Directory {
         let mut settings = organisation.clone();
         settings.board.clear();
         after.organisations.insert(id, Arc::new(settings));
+        after
+    }
+
+    /// The picture without one organisation.
+    #[must_use]
+    pub fn without(&self, id: OrganisationId) -> Self {
+        let mut after = self.clone();
+        after.organisations.remove(&id);
+        after.queues.retain(|_, owner| *owner != id);
+        after.agents.retain(|_, owner| *owner != id);
+        after.sites.retain(|_, (owner, _)| *owner != id);
+        after.tokens.retain(|_, (owner, ..)| *owner != id);
         after
     }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use jono_domain::account::Who;
 use jono_domain::message::{Address, Order};
 use jono_domain::reply::Refusal;
@@ -18,6 +17,7 @@ use crate::bus::{Bus, Inbox, LocalBus};
 use crate::clock::{Clock, SystemClock};
 use crate::cluster::limits::OWNED_PATIENCE_MS;
 use crate::cluster::{ClusterBus, ClusterConfig, Node, NodeHandle, settings};
+use crate::constants::Constants;
 use crate::counters::Counters;
 use crate::delivery::{Deliver, SessionRef};
 use crate::directory::Directory;
@@ -107,17 +107,17 @@ struct Running {
     /// One permit for each question that may be under way.
     queries: Arc<Semaphore>,
     stopping: AtomicBool,
-    kept: Kept,
-}
-
-/// What is kept with the data.
-struct Kept {
-    secret: [u8; 32],
-    log_identity: u64,
+    constants: Constants,
 }
 
 impl Running {
-    fn new(local: Arc<LocalBus>, common: Common, arbiters: Arc<Arbiters>, node: Option<NodeHandle>, kept: Kept) -> Self {
+    fn new(
+        local: Arc<LocalBus>,
+        common: Common,
+        arbiters: Arc<Arbiters>,
+        node: Option<NodeHandle>,
+        constants: Constants,
+    ) -> Self {
         Self {
             local,
             common,
@@ -126,7 +126,7 @@ impl Running {
             next_arbiter: AtomicUsize::new(0),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             stopping: AtomicBool::new(false),
-            kept,
+            constants,
         }
     }
 }
@@ -138,9 +138,9 @@ impl Engine {
     /// # Errors
     /// [`StartError`], when the store cannot be read or written.
     pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Engine, StartError> {
-        let (common, local, inboxes, kept) = Self::prepare(store, &config, Tenure::for_ever(), true).await?;
+        let (common, local, inboxes, constants) = Self::prepare(store, &config, Tenure::for_ever(), true).await?;
         let (arbiters, read) = Arbiters::start_owning_all(&common, inboxes);
-        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, None, kept)) };
+        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, None, constants)) };
         if let Err(error) = read.await {
             engine.shared.arbiters.stop();
             return Err(error);
@@ -157,7 +157,7 @@ impl Engine {
     /// [`OWNED_PATIENCE_MS`](crate::cluster::limits::OWNED_PATIENCE_MS) (no process that serves shards runs).
     pub async fn start_among(store: Arc<dyn Store>, config: EngineConfig, cluster: ClusterConfig) -> Result<Engine, StartError> {
         let tenure = Tenure::not_yet();
-        let (mut common, local, inboxes, kept) =
+        let (mut common, local, inboxes, constants) =
             Self::prepare(store, &config, Arc::clone(&tenure), cluster.serves_shards).await?;
         let bus = ClusterBus::new(
             Arc::clone(&local),
@@ -169,7 +169,7 @@ impl Engine {
         common.bus = Arc::clone(&bus) as Arc<dyn Bus>;
         settings::read_all(&common.store, common.shard_count, &common.directory).await?;
         let arbiters = Arbiters::start_owning_none(&common, inboxes);
-        let joined = Self::join(cluster, common.clone(), bus, Arc::clone(&arbiters), kept.log_identity).await;
+        let joined = Self::join(cluster, common.clone(), bus, Arc::clone(&arbiters), constants).await;
         let mut node = match joined {
             Ok(node) => node,
             Err(error) => {
@@ -178,7 +178,7 @@ impl Engine {
             }
         };
         let serves = tokio::time::timeout(Duration::from_millis(OWNED_PATIENCE_MS), node.serves()).await;
-        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, Some(node), kept)) };
+        let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, Some(node), constants)) };
         if serves.is_err() {
             engine.stop().await;
             return Err(StartError::Unserved);
@@ -192,13 +192,13 @@ impl Engine {
         common: Common,
         bus: Arc<ClusterBus>,
         arbiters: Arc<Arbiters>,
-        identity: u64,
+        constants: Constants,
     ) -> Result<NodeHandle, StartError> {
         let (joined, has_joined) = oneshot::channel();
         let arbiter = arbiters.add();
         arbiter.spawn_fn(move || {
             actix_rt::spawn(async move {
-                match Node::join(cluster, common, bus, arbiters, identity).await {
+                match Node::join(cluster, common, bus, arbiters, constants).await {
                     Ok((handle, life)) => {
                         let _ = joined.send(Ok(handle));
                         life.await;
@@ -215,16 +215,15 @@ impl Engine {
         config: &EngineConfig,
         tenure: Arc<Tenure>,
         serves_shards: bool,
-    ) -> Result<(Common, Arc<LocalBus>, Vec<Inbox>, Kept), StartError> {
-        let shard_count = shard_count(&*store, config.shards).await?;
+    ) -> Result<(Common, Arc<LocalBus>, Vec<Inbox>, Constants), StartError> {
+        let constants = Constants::of(&*store, config.shards).await?;
+        let shard_count = constants.shard_count;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters = match config.arbiters {
             _ if !serves_shards => 1,
             0 => cores.div_ceil(2),
             arbiters => arbiters,
         };
-        let secret = secret_of(&*store).await?;
-        let log_identity = u64::from_be_bytes(constant::<8>(&*store, "log identity").await?);
         let (local, inboxes) = LocalBus::new(shard_count, arbiters.min(usize::from(shard_count)));
         let common = Common {
             shard_count,
@@ -236,7 +235,7 @@ impl Engine {
             counters: Arc::new(Counters::default()),
             panic_if: config.panic_if,
         };
-        Ok((common, local, inboxes, Kept { secret, log_identity }))
+        Ok((common, local, inboxes, constants))
     }
 
     /// Asks one entity.
@@ -318,20 +317,29 @@ impl Engine {
     /// Random bytes that are kept with the data: keys for tokens are derived from them.
     #[must_use]
     pub fn secret(&self) -> [u8; 32] {
-        self.shared.kept.secret
+        self.shared.constants.secret
     }
 
     /// Random, kept with the data: another log has another identity. Among others it changes when records that were confirmed
     /// may have been lost.
     #[must_use]
     pub fn log_identity(&self) -> u64 {
-        self.shared.node.as_ref().map_or(self.shared.kept.log_identity, NodeHandle::log_identity)
+        self.shared.node.as_ref().map_or(self.shared.constants.log_identity, NodeHandle::log_identity)
     }
 
     /// Is everything served? Alone, always; among others, when this process is in touch and every shard has an owner.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         self.shared.node.as_ref().is_none_or(NodeHandle::is_serving)
+    }
+
+    /// Resolves when the store has been emptied and others have begun anew on it, under another secret: what this process signs
+    /// is worth nothing to them. It serves nothing any more, and should be ended and started again. Alone, never.
+    pub async fn outlived(&self) {
+        match self.shared.node.clone() {
+            Some(mut node) => node.outlived().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// For metrics.
@@ -384,35 +392,4 @@ impl Engine {
     async fn is_quiet(&self) -> bool {
         self.shared.arbiters.are_quiet().await && self.waiting() == 0 && self.shared.queries.available_permits() == QUERIES_MAX
     }
-}
-
-/// The secret that all processes on this store share; it is made if there is none.
-///
-/// # Errors
-/// [`StartError`], when the store cannot be read or written.
-pub async fn secret_of(store: &dyn Store) -> Result<[u8; 32], StartError> {
-    constant(store, "secret").await
-}
-
-/// How many shards this store has; 256 if it is new.
-///
-/// # Errors
-/// [`StartError`], when the store cannot be read or written.
-pub async fn shard_count_of(store: &dyn Store) -> Result<u16, StartError> {
-    shard_count(store, EngineConfig::default().shards).await
-}
-
-/// The number of shards is part of the data.
-async fn shard_count(store: &dyn Store, wanted: u16) -> Result<u16, StartError> {
-    let stored = store.constant("shards", Bytes::copy_from_slice(&wanted.max(1).to_be_bytes())).await?;
-    let bytes: [u8; 2] = stored[..].try_into().map_err(|_| StartError::Unknown("a number of shards"))?;
-    Ok(u16::from_be_bytes(bytes).max(1))
-}
-
-/// Random bytes that are kept with the data.
-async fn constant<const N: usize>(store: &dyn Store, name: &'static str) -> Result<[u8; N], StartError> {
-    let mut fresh = [0u8; N];
-    getrandom::fill(&mut fresh).map_err(|_| StartError::Unknown("random numbers"))?;
-    let stored = store.constant(name, Bytes::copy_from_slice(&fresh)).await?;
-    stored[..].try_into().map_err(|_| StartError::Unknown("a constant"))
 }

@@ -1,7 +1,7 @@
 //! The engine: actors around the pure machines of `jono-domain`, shards, group commit, delivery.
 //!
 //! No HTTP and no JSON in here. Reading order: what goes in and out ([`request`], [`delivery`], [`directory`]), the way in
-//! ([`Engine`]), then the machinery: `letter` and [`bus`] (how things travel), `arbiters` and `host` (threads), `entity`
+//! ([`Engine`]), `constants` (what is kept with the data), then the machinery: `letter` and [`bus`] (how things travel), `arbiters` and `host` (threads), `entity`
 //! (the actor around a machine), `shard` and `committing` (group commit), `output` (what leaves), `followers` and `catch_up`
 //! (sessions), `timers`, `query`; and among other processes [`cluster`], `tenancy` (shards that come and go) and `lease` (until when).
 
@@ -20,6 +20,7 @@ mod answers;
 mod arbiters;
 mod catch_up;
 mod committing;
+mod constants;
 mod engine;
 mod entity;
 mod followers;
@@ -33,4 +34,5 @@ mod shard;
 mod tenancy;
 mod timers;
 
-pub use engine::{Engine, EngineConfig, PanicIf, StartError, secret_of, shard_count_of};
+pub use constants::{secret_of, shard_count_of};
+pub use engine::{Engine, EngineConfig, PanicIf, StartError};

@@ -5,10 +5,9 @@
 use std::collections::VecDeque;
 
 use jono_domain::message::Order;
-use jono_domain::reply::Refusal;
 
 use crate::delivery::SessionRef;
-use crate::request::ReplyTo;
+use crate::request::{Answer, ReplyTo};
 
 /// How many are remembered. A request is sent again for some seconds; an entity that answers more than so many refusals
 /// meanwhile is asked in vain by a crowd, of whom each repeats by itself.
@@ -31,7 +30,7 @@ impl Ident {
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fate {
-    Refused(Refusal),
+    Answered(Box<Answer>),
     SentOn(Order),
 }
 
@@ -57,6 +56,7 @@ impl Recent {
 mod tests {
     use jono_domain::id::QueueId;
     use jono_domain::queue;
+    use jono_domain::reply::Refusal;
 
     use super::*;
 
@@ -64,13 +64,14 @@ mod tests {
     fn a_letter_that_comes_again_meets_the_same_fate() {
         let pick = |missed| Order::Queue(QueueId::from_bits(1), Box::new(queue::Command::Pick { missed }));
         let ident = |session| Ident(SessionRef { gateway: 1 << 8, session });
+        let empty = || Fate::Answered(Box::new(Err(Refusal::QueueEmpty)));
         let mut recent = Recent::default();
-        recent.remember(ident(1), pick(0), Fate::Refused(Refusal::QueueEmpty));
-        assert_eq!(recent.find(ident(1), &pick(0)), Some(Fate::Refused(Refusal::QueueEmpty)));
+        recent.remember(ident(1), pick(0), empty());
+        assert_eq!(recent.find(ident(1), &pick(0)), Some(empty()));
         assert_eq!(recent.find(ident(1), &pick(1)), None, "it comes back on its way");
         assert_eq!(recent.find(ident(2), &pick(0)), None);
         for session in 0..2 * KEPT_MAX as u64 {
-            recent.remember(ident(10 + session), pick(0), Fate::Refused(Refusal::QueueEmpty));
+            recent.remember(ident(10 + session), pick(0), empty());
         }
         assert_eq!((recent.0.len(), recent.find(ident(1), &pick(0))), (KEPT_MAX, None));
     }

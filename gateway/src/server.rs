@@ -29,7 +29,11 @@ pub(crate) use root_key::derived as derived_root_key;
 
 /// Descriptors that a process with this configuration may come to need.
 pub(crate) fn descriptors_wanted(config: &Config) -> u64 {
-    config.limits.sockets_max as u64 + descriptors::RESERVED
+    let sockets = match config.role {
+        Role::All | Role::Gateway => config.limits.sockets_max as u64,
+        Role::Engine => 0,
+    };
+    sockets + descriptors::RESERVED
 }
 
 /// The version, and the revision where it was built from one.
@@ -64,10 +68,15 @@ pub fn run(config: Config) -> Result<(), Failure> {
             () = signals.next() => return Ok(()),
         };
         process.announce(&config);
-        signals.next().await;
+        let ended = tokio::select! {
+            () = signals.next() => Ok(()),
+            () = process.engine.outlived() => Err(Failure::running(
+                "Redis was emptied and others have begun anew on it: start this process again, to go on with what they have",
+            )),
+        };
         tracing::info!("stopping");
         tokio::select! {
-            stopped = process.stop(Duration::from_millis(config.shutdown_grace_ms)) => stopped,
+            stopped = process.stop(Duration::from_millis(config.shutdown_grace_ms)) => stopped.and(ended),
             () = signals.next() => Err(Failure::running("stopped at once by a second signal")),
         }
     })
@@ -136,7 +145,7 @@ impl Process {
             .collect::<Result<Vec<_>, _>>()?;
         state.count_sockets(servers.iter().map(|server| Arc::clone(server.sockets.stats())).collect());
         if config.role == Role::Engine {
-            // Only health and metrics are served there.
+            // Health, metrics and the admin API are served there, but no sockets.
             servers.iter().for_each(|server| server.gateway.drain());
         }
         // Among several processes nobody scripted comes: they would come once for each.
@@ -161,7 +170,7 @@ impl Process {
         let (durability, survives) = acknowledgement(config);
         let (recovered, organisations) = (counters.recovered.get(), self.engine.directory().organisations().count());
         let descriptors = self.descriptors.unwrap_or(0);
-        let listen = addresses.join(", ");
+        let listen = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") };
         if config.log_json {
             tracing::info!(
                 version = VERSION,
@@ -224,7 +233,7 @@ fn acknowledgement(config: &Config) -> (&'static str, &'static str) {
     if config.redis.is_some() {
         return match config.durability {
             Durability::Memory => ("memory", "the end of any process of Jono, but not of Redis"),
-            Durability::Second => ("second", "the end of any process, and a power cut but for the last second"),
+            Durability::Second => ("second", "the end of any process of Jono, and of Redis and power but for the last second"),
             Durability::Disk => ("disk", "a power cut, but not a failover of Redis"),
             Durability::Replica => ("replica", "the loss of one Redis server"),
         };

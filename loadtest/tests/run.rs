@@ -4,8 +4,9 @@
 
 mod fake;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use fake::{Broken, Fake, Faults, QUEUE, SITE, TOKENS};
 use jono_loadtest::report::Report;
@@ -110,7 +111,7 @@ fn results_are_complete_and_hold_no_credentials() {
 }
 
 /// The fault, what share agents write (so that it meets a message of the other side), and which count must find it.
-const PLANTED: [(Broken, u32, &str); 7] = [
+const PLANTED: [(Broken, u32, &str); 8] = [
     (Broken::LoseForAgents, 0, "lost"),
     (Broken::LoseForCustomer, 100, "lost"),
     (Broken::NeverStored, 50, "lost"),
@@ -118,6 +119,7 @@ const PLANTED: [(Broken, u32, &str); 7] = [
     (Broken::StoreTwice, 50, "repeated"),
     (Broken::Overtake, 0, "disorder"),
     (Broken::ShowToStranger, 50, "events_foreign"),
+    (Broken::OtherText, 50, "altered"),
 ];
 
 #[test]
@@ -130,6 +132,9 @@ fn every_planted_fault_is_found_and_is_exit_code_one() {
         assert_eq!(output.status.code(), Some(1), "{broken:?}: {}", said(&output));
         let found = report.wrong.all().into_iter().find(|(name, _)| *name == count).unwrap();
         assert!(found.1 >= 1, "{broken:?}: {:?}", report.wrong);
+        if count == "lost" {
+            assert!(report.total.times["delivered"].max_ms >= 500.0, "{broken:?}: what never came is as late as the end");
+        }
         assert!(!report.verdict.passed && !report.verdict.reasons.is_empty());
     }
 }
@@ -216,8 +221,24 @@ fn what_cannot_run_says_so() {
 }
 
 #[test]
+fn who_interrupts_a_run_is_obeyed_at_once_and_in_good_order() {
+    let server = StallingServer::start(Stall { stands_ms: 1.0, every_ms: 1_000.0 }).unwrap();
+    let file = place("interrupted").join("test.toml");
+    std::fs::write(&file, SCENARIO.replace("note_percent = 20", "").replace("seconds = 1.2", "seconds = 3600")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jono-load"));
+    command.args(["run", "--target", "echo", "--url", &format!("ws://{}/", server.address())]).arg(&file);
+    let mut run = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("connect:"));
+    let pid = rustix::process::Pid::from_child(&run);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(lines.any(|line| line.unwrap().contains("interrupted")));
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn comparing_says_what_is_better_and_what_makes_it_doubtful() {
-    let (_, _) = against_fake("compared", Faults::default(), SCENARIO, &[]);
+    let (_, _) = against_fake("compared", Faults::default(), SCENARIO, &["--set", "target.durability=memory"]);
     let a = place("compared").join("test.json");
     let compare = |a: &Path, b: &Path| {
         let output = Command::new(env!("CARGO_BIN_EXE_jono-load")).arg("compare").args([a, b]).output().unwrap();
@@ -230,11 +251,14 @@ fn comparing_says_what_is_better_and_what_makes_it_doubtful() {
     );
     let mut other = Report::read(&a).unwrap();
     other.machine = "another".to_owned();
+    other.target.durability.clear();
     other.total.delivered_per_second *= 2.0;
     let b = place("compared").join("other.json");
     std::fs::write(&b, other.to_json()).unwrap();
     let (_, text) = compare(&a, &b);
     assert!(text.contains("better") && text.contains("careful: the machine differs"), "{text}");
+    let (_, text) = compare(&b, &b);
+    assert!(text.contains("careful: the durability class of neither is known"), "{text}");
 }
 
 #[test]

@@ -15,6 +15,10 @@ use crate::clock::Clock;
 /// Items packed in one go.
 const ITEMS_AT_ONCE: usize = 4096;
 
+/// Parcels of one call, some 4 MiB: what has waited through an outage may be more than a box takes at once, or Redis carries out in
+/// time.
+const PARCELS_AT_ONCE: usize = 16;
+
 /// Where items are put; clones and drops are cheap. When the last one is dropped, the way ends behind what was put.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -84,19 +88,9 @@ async fn run(
         let bytes: usize = items.iter().map(Bytes::len).sum();
         let parcels = pack(&mut stamp, &items);
         items.clear();
-        loop {
-            match exchange.send(to, parcels.clone()).await {
-                Ok(()) => break,
-                Err(ExchangeError::Gone) => return load.is_cut.store(true, Ordering::Relaxed),
-                Err(error) if load.is_cut.load(Ordering::Relaxed) => {
-                    tracing::debug!(to = to.0, %error, "given up: the process is gone");
-                    return;
-                }
-                // Sent again under the same numbers, whatever became of it: the receiver knows them again.
-                Err(error) => {
-                    tracing::debug!(to = to.0, %error, "parcels wait");
-                    clock.sleep_until(clock.now() + SEND_AGAIN_AFTER_MS).await;
-                }
+        for parcels in parcels.chunks(PARCELS_AT_ONCE) {
+            if !carry(&exchange, &clock, to, parcels, &load).await {
+                return;
             }
         }
         load.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
@@ -104,5 +98,58 @@ async fn run(
             tracing::warn!(to = to.0, "a process does not read what it is sent: some was left out");
             stamp.number += 1;
         }
+    }
+}
+
+/// Sends until they are there. Says whether anybody is there to send to.
+async fn carry(exchange: &Arc<dyn Exchange>, clock: &Arc<dyn Clock>, to: NodeId, parcels: &[Bytes], load: &LinkLoad) -> bool {
+    loop {
+        match exchange.send(to, parcels.to_vec()).await {
+            Ok(()) => return true,
+            Err(ExchangeError::Gone) => {
+                load.is_cut.store(true, Ordering::Relaxed);
+                return false;
+            }
+            Err(error) if load.is_cut.load(Ordering::Relaxed) => {
+                tracing::debug!(to = to.0, %error, "given up: the process is gone");
+                return false;
+            }
+            // Sent again under the same numbers, whatever became of it: the receiver knows them again.
+            Err(error) => {
+                tracing::debug!(to = to.0, %error, "parcels wait");
+                clock.sleep_until(clock.now() + SEND_AGAIN_AFTER_MS).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jono_store::{MemoryExchange, Position};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::cluster::envelope::unpack;
+    use crate::cluster::limits::PARCEL_BYTES_MAX;
+
+    #[test]
+    fn more_than_a_box_takes_is_carried_piece_by_piece() {
+        actix_rt::System::new().block_on(async {
+            let exchange = MemoryExchange::with_box_limits(PARCELS_AT_ONCE, usize::MAX);
+            let to = exchange.join(Bytes::new()).await.unwrap();
+            let link = Link::open(Arc::new(exchange.clone()), SystemClock::start(), (NodeId(77), 1), to);
+            let items = 3 * PARCELS_AT_ONCE;
+            (0..items).for_each(|item| link.put(Bytes::from(vec![item as u8; PARCEL_BYTES_MAX / 2 + 1])));
+            let (mut come, mut position) = (Vec::new(), Position::START);
+            while come.len() < items {
+                for (at, parcel) in exchange.receive(to, position, Duration::from_secs(60)).await.unwrap() {
+                    position = at;
+                    come.extend(unpack(&parcel).unwrap().items.iter().map(|item| item[0]));
+                }
+            }
+            assert_eq!(come, (0..items as u8).collect::<Vec<_>>());
+        });
     }
 }

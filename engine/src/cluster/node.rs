@@ -21,6 +21,7 @@ use super::receiver::Receiver;
 use super::{ClusterConfig, settings};
 use crate::arbiters::{Arbiters, Job};
 use crate::clock::Clock;
+use crate::constants::{Constants, Restored};
 use crate::delivery::Moved;
 use crate::host::Common;
 
@@ -30,6 +31,7 @@ pub(crate) struct NodeHandle {
     events: mpsc::UnboundedSender<Event>,
     log_identity: Arc<AtomicU64>,
     serving: watch::Receiver<bool>,
+    outlived: watch::Receiver<bool>,
 }
 
 impl NodeHandle {
@@ -47,6 +49,12 @@ impl NodeHandle {
     pub(crate) async fn serves(&mut self) {
         // The node lives as long as the process.
         let _ = self.serving.wait_for(|serving| *serving).await;
+    }
+
+    /// Resolves when others have begun anew on the store.
+    pub(crate) async fn outlived(&mut self) {
+        // The node lives as long as the process.
+        let _ = self.outlived.wait_for(|outlived| *outlived).await;
     }
 
     /// Gives everything back and is no member any more when it resolves.
@@ -101,6 +109,9 @@ pub(crate) struct Node {
     /// Confirmed ones, as this member.
     beats: u32,
     log_identity: Arc<AtomicU64>,
+    constants: Constants,
+    /// Others have begun anew on the store, with other constants.
+    outlived: watch::Sender<bool>,
 }
 
 impl Node {
@@ -110,10 +121,11 @@ impl Node {
         common: Common,
         bus: Arc<ClusterBus>,
         arbiters: Arc<Arbiters>,
-        identity: u64,
+        constants: Constants,
     ) -> Result<(NodeHandle, impl Future<Output = ()>), ExchangeError> {
         let (events, heard) = mpsc::unbounded_channel();
         let (serving, is_serving) = watch::channel(false);
+        let (outlived, is_outlived) = watch::channel(false);
         let started_at = common.clock.now();
         let mut node = Node {
             membership: Membership::new(NodeId(0), common.shard_count),
@@ -125,7 +137,9 @@ impl Node {
             calm_at: None,
             beaten_until: started_at,
             beats: 0,
-            log_identity: Arc::new(AtomicU64::new(identity)),
+            log_identity: Arc::new(AtomicU64::new(constants.log_identity)),
+            constants,
+            outlived,
             events: events.clone(),
             config,
             common,
@@ -133,7 +147,8 @@ impl Node {
             arbiters,
         };
         node.become_member().await?;
-        let handle = NodeHandle { events, log_identity: Arc::clone(&node.log_identity), serving: is_serving };
+        let log_identity = Arc::clone(&node.log_identity);
+        let handle = NodeHandle { events, log_identity, serving: is_serving, outlived: is_outlived };
         Ok((handle, async move {
             let receiver = Receiver {
                 exchange: Arc::clone(&node.config.exchange),
@@ -252,9 +267,10 @@ impl Node {
         }
         let identity = picture.log_identity;
         let is_first = self.beats == 0 && self.round == 0;
-        if self.log_identity.swap(identity, Ordering::Relaxed) != identity && !is_first {
-            return self.begin_anew().await;
+        if !is_first && self.log_identity.load(Ordering::Relaxed) != identity {
+            return self.begin_anew(identity).await;
         }
+        self.log_identity.store(identity, Ordering::Relaxed);
         self.beats += 1;
         self.beaten_until = until;
         self.common.tenure.extend(until);
@@ -295,12 +311,19 @@ impl Node {
     }
 
     /// What was confirmed may have been lost.
-    async fn begin_anew(&mut self) {
+    async fn begin_anew(&mut self, identity: u64) {
         tracing::error!("records that were confirmed may have been lost: all sessions begin anew");
         self.stop();
         self.membership.forget_owners();
         self.bus.forget_told();
         self.set_routes();
+        if !self.restore_constants().await {
+            // The next picture tries again.
+            return;
+        }
+        self.log_identity.store(identity, Ordering::Relaxed);
+        // Should they not be readable now, they are read once more soon.
+        self.beats = 0;
         read_settings(self.common.clone()).await;
         self.bus.local().reset();
     }
@@ -313,12 +336,33 @@ impl Node {
         self.bus.set_links(HashMap::new(), self.bus.me());
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
+        // First: whoever comes while nobody is a member makes others.
+        if !self.restore_constants().await {
+            return;
+        }
         if let Err(error) = self.become_member().await {
             return tracing::warn!(%error, "cannot join");
         }
         read_settings(self.common.clone()).await;
         // Sessions were known under the old number.
         self.bus.local().reset();
+    }
+
+    /// Puts the constants back, should the store have lost them. Says whether it has those of this process.
+    async fn restore_constants(&self) -> bool {
+        match self.constants.restore(&*self.common.store).await {
+            Ok(Restored::Ours) => true,
+            Ok(Restored::Others) => {
+                if !self.outlived.send_replace(true) {
+                    tracing::error!("others have begun anew on the store: this process serves nothing until it is started again");
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what is kept with the data could not be looked at");
+                false
+            }
+        }
     }
 
     // ---- the end

@@ -36,25 +36,14 @@ impl<M: Kind> Entity<M> {
         {
             panic!("ordered by a test");
         }
-        if let Some(remembered) = self.remembered(&ask) {
-            self.host.counters.repeats.add(1);
-            let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
-            let asker = Asker { who: ask.who, key: ask.key, reply_to, hops: ask.hops };
-            let output = match remembered {
-                Remembered::Answered(reply) => Output::Reply(asker.reply_to, answered(Ok(reply))),
-                Remembered::Forwarded(order) => Output::Post(asker.forward(self.state.again(order))),
-            };
-            return self.submit(None, vec![output], None);
-        }
         let ident = Ident::of(reply_to.as_ref());
-        if let Some(fate) = ident.and_then(|ident| self.recent.find(ident, &ask.order)) {
+        if let Some(fate) = self.fate(&ask, ident) {
             self.host.counters.repeats.add(1);
-            let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
+            let asker =
+                Asker { who: ask.who, key: ask.key, reply_to: reply_to.take().unwrap_or(ReplyTo::Nobody), hops: ask.hops };
             let output = match fate {
-                Fate::Refused(refusal) => Output::Reply(reply_to, Err(refusal)),
-                Fate::SentOn(order) => {
-                    Output::Post(Asker { who: ask.who, key: ask.key, reply_to, hops: ask.hops }.forward(order))
-                }
+                Fate::Answered(answer) => Output::Reply(asker.reply_to, *answer),
+                Fate::SentOn(order) => Output::Post(asker.forward(order)),
             };
             return self.submit(None, vec![output], None);
         }
@@ -85,13 +74,22 @@ impl<M: Kind> Entity<M> {
             }
             Err(refusal) => {
                 if let Some(ident) = ident {
-                    self.recent.remember(ident, M::order(self.id, command), Fate::Refused(refusal.clone()));
+                    self.recent.remember(ident, M::order(self.id, command), Fate::Answered(Box::new(Err(refusal.clone()))));
                 }
                 let reply_to = reply_to.take().unwrap_or(ReplyTo::Nobody);
                 self.submit(None, vec![Output::Reply(reply_to, Err(refusal))], None);
             }
         }
         self.set_alarm();
+    }
+
+    /// What became of the same request when it came before; `None` if it is new, or nobody remembers.
+    fn fate(&self, ask: &Ask, ident: Option<Ident>) -> Option<Fate> {
+        match self.remembered(ask) {
+            Some(Remembered::Answered(reply)) => Some(Fate::Answered(Box::new(answered(Ok(reply))))),
+            Some(Remembered::Forwarded(order)) => Some(Fate::SentOn(self.state.again(order))),
+            None => self.recent.find(ident?, &ask.order),
+        }
     }
 
     fn remembered(&self, ask: &Ask) -> Option<Remembered> {

@@ -44,7 +44,7 @@ pub const SECOND: u64 = 1_000;
 pub const MINUTE: u64 = 60 * SECOND;
 
 /// A guard against tests that hang; nothing waits that long when all is well.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test inside an actix system.
 pub fn run(test: impl Future<Output = ()>) {

@@ -70,6 +70,6 @@ mod tests {
             "{text}"
         );
         let bad = Finding { verdict: Verdict::Bad, ..descriptors(None, 1) };
-        assert_eq!(table(&[bad]).1, false);
+        assert!(!table(&[bad]).1);
     }
 }

@@ -1,5 +1,6 @@
 //! What operators ask on the command line of a system that runs: who is there and who owns what (`status`), whether Redis and
-//! this machine are fit for it (`doctor`), and the root key. Nothing here changes anything.
+//! this machine are fit for it (`doctor`), and the root key. Nothing here changes what runs; on a Redis that nobody has used yet, asking makes
+//! what the first process would make (the secret, the number of shards).
 
 mod doctor;
 mod status;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jono_engine::cluster::{Card, limits::BEAT_EVERY_MS};
-use jono_store::{Exchange, NodeId, Picture, RedisExchange, ShardId, Store as _};
+use jono_store::{Epoch, NodeId, Picture, RedisExchange, ShardId, Store as _};
 use serde::Serialize;
 
 use super::connect;
@@ -21,8 +21,17 @@ struct Status {
     shards: usize,
     /// Shards that no process owns that is there.
     without_owner: Vec<u16>,
+    /// Of every shard that has one.
+    owners: Vec<Ownership>,
     epoch_max: u64,
     log: String,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Ownership {
+    shard: u16,
+    node: u32,
+    epoch: u64,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -56,15 +65,17 @@ pub async fn status(config: &Config, as_json: bool) -> Result<String, Failure> {
 }
 
 async fn look(exchange: &RedisExchange) -> Result<Picture, Failure> {
-    exchange.look().await.map_err(|error| Failure::Running(error.to_string()))
+    exchange.glance().await.map_err(|error| Failure::Running(error.to_string()))
 }
 
 fn judge(before: &Picture, after: &Picture, shards: u16) -> Status {
     let beats: BTreeMap<NodeId, u64> = before.members.iter().map(|member| (member.node, member.beat)).collect();
     let owners = after.owners.as_deref().unwrap_or_default();
     let present: BTreeSet<NodeId> = after.members.iter().map(|member| member.node).collect();
-    let owned: BTreeMap<ShardId, NodeId> =
-        owners.iter().filter_map(|(shard, owner)| Some((*shard, owner.node.filter(|node| present.contains(node))?))).collect();
+    let owned = owners
+        .iter()
+        .filter_map(|(shard, owner)| Some((*shard, (owner.node.filter(|node| present.contains(node))?, owner.epoch))));
+    let owned: BTreeMap<ShardId, (NodeId, Epoch)> = owned.collect();
     let node = |member: &jono_store::Member| {
         let card = Card::decode(&member.card);
         Node {
@@ -80,7 +91,7 @@ fn judge(before: &Picture, after: &Picture, shards: u16) -> Status {
                 _ if card.is_leaving => "leaving",
                 _ => "up",
             },
-            shards: owned.values().filter(|node| **node == member.node).count(),
+            shards: owned.values().filter(|(node, _)| *node == member.node).count(),
             entities: card.about.entities,
             requests_under_way: card.about.asked,
             letters_waiting: card.about.letters_waiting,
@@ -95,6 +106,7 @@ fn judge(before: &Picture, after: &Picture, shards: u16) -> Status {
         nodes: after.members.iter().map(node).collect(),
         shards: usize::from(shards),
         without_owner: (0..shards).filter(|shard| !owned.contains_key(&ShardId(*shard))).collect(),
+        owners: owned.iter().map(|(shard, (node, epoch))| Ownership { shard: shard.0, node: node.0, epoch: epoch.0 }).collect(),
         epoch_max: owners.iter().map(|(_, owner)| owner.epoch.0).max().unwrap_or(0),
         log: format!("log_{:016x}", after.log_identity),
     }
@@ -152,7 +164,7 @@ fn lasted(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jono_store::{Epoch, Member, Owner};
+    use jono_store::{Member, Owner};
 
     use super::*;
 
@@ -170,6 +182,8 @@ mod tests {
         let states: Vec<_> = status.nodes.iter().map(|node| (node.node, node.role, node.state, node.shards)).collect();
         assert_eq!(states, [(1, "engine", "up", 1), (2, "engine", "silent", 1)]);
         assert_eq!((status.without_owner.clone(), status.epoch_max), (vec![2, 3], 9));
+        let owners: Vec<_> = status.owners.iter().map(|owner| (owner.shard, owner.node, owner.epoch)).collect();
+        assert_eq!(owners, [(0, 1, 3), (1, 2, 9)]);
         let table = table(&status);
         assert!(table.contains("2 of 4 shards have NO OWNER"), "{table}");
         assert!(table.lines().all(|line| line.len() == line.trim_end().len()), "{table}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jono_engine::cluster::ClusterConfig;
-use jono_engine::{Engine, EngineConfig, StartError};
+use jono_engine::{Engine, EngineConfig};
 use jono_store::{ConnectError, FjallStore, MemoryStore, RedisExchange, RedisStore, Store};
 
 use super::{Failure, VERSION};
@@ -32,10 +32,7 @@ pub(super) async fn start(config: &Config) -> Result<(Engine, Option<Arc<RedisSt
         version: VERSION.to_owned(),
     };
     let started = Engine::start_among(Arc::clone(&store) as Arc<dyn Store>, engine, cluster).await;
-    let engine = started.map_err(|error| match error {
-        StartError::Unserved => Failure::Configuration(error.to_string()),
-        error => Failure::running(error.to_string()),
-    })?;
+    let engine = started.map_err(|error| Failure::running(error.to_string()))?;
     Ok((engine, Some(store)))
 }
 

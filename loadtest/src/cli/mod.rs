@@ -1,7 +1,7 @@
 //! The command line of `jono-load`.
 //!
 //! Exit codes: 0 all is well; 1 a promise was broken or an objective missed; 2 the scenario or the command is wrong; 3 the generator
-//! was too slow or the clock moved, so that the figures do not count; 4 the target cannot be reached.
+//! was too slow or the clock moved, so that the figures do not count; 4 the target cannot be reached; 130 it was interrupted.
 
 mod replay;
 mod run;
@@ -23,11 +23,13 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_INVALID: u8 = 3;
 /// The target cannot be reached.
 pub const EXIT_UNREACHABLE: u8 = 4;
+/// It was asked to end, by Ctrl-C or SIGTERM.
+pub const EXIT_INTERRUPTED: u8 = 130;
 
 /// Loads a running Jono, or something like it, through its sockets, and checks what it does.
 ///
 /// Exit codes: 0 all is well; 1 a promise was broken or an objective missed; 2 the scenario or the command is wrong; 3 the
-/// generator was not honest, so that the figures do not count; 4 the target cannot be reached.
+/// generator was not honest, so that the figures do not count; 4 the target cannot be reached; 130 it was interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "jono-load", version)]
 pub struct Arguments {

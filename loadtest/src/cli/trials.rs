@@ -123,7 +123,11 @@ pub(super) fn trials(arguments: &TrialsArguments) -> Result<u8, Stop> {
     let found = alternate::alternate([(&a, &shown(&arguments.a)), (&b, &shown(&arguments.b))], arguments.trials, &options)?;
     let path = save(&found, &options.out, &format!("{}-trials", a.name))?;
     println!("{}{}", found.text(), path.display());
-    Ok(if found.doubts.is_empty() { 0 } else { EXIT_INVALID })
+    Ok(match (found.broken, found.doubts.is_empty()) {
+        (true, _) => EXIT_FAILED,
+        (false, false) => EXIT_INVALID,
+        (false, true) => 0,
+    })
 }
 
 pub(super) fn peers(arguments: &PeersArguments) -> Result<u8, Stop> {
@@ -136,14 +140,24 @@ pub(super) fn peers(arguments: &PeersArguments) -> Result<u8, Stop> {
         let command = format!("{program} serve --demo --no-bots --listen 127.0.0.1:0 --durability {}{records}", arguments.class);
         found.insert(0, peers::Peer { name: "jono".to_owned(), target: "jono".to_owned(), command });
     }
+    let names: Vec<&str> = found.iter().map(|peer| peer.name.as_str()).collect();
+    if let Some(unknown) = arguments.only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Stop::usage(format!("there is no peer {unknown:?} here; there are {}", names.join(", "))));
+    }
     found.retain(|peer| arguments.only.is_empty() || arguments.only.contains(&peer.name));
     if found.is_empty() {
-        return Err(Stop::usage("no peer is left to be played"));
+        return Err(Stop::usage(format!("no peer in {}", arguments.peers.display())));
     }
-    let rows = peers::compare(&scenario, &found, arguments.trials, &options);
+    let rows = peers::compare(&scenario, &found, arguments.trials, &options)?;
     let path = save(&rows, &options.out, &format!("{}-peers-{}", scenario.name, arguments.class))?;
     println!("{}\n{}", peers::table(&rows), path.display());
-    Ok(if rows.iter().any(|row| row.trials > 0) { 0 } else { EXIT_INVALID })
+    Ok(if rows.iter().any(|row| row.broken > 0) {
+        EXIT_FAILED
+    } else if rows.iter().any(|row| row.trials == 0) {
+        EXIT_INVALID
+    } else {
+        0
+    })
 }
 
 pub(super) fn compare(arguments: &CompareArguments) -> Result<u8, Stop> {

@@ -86,12 +86,16 @@ counted! {
         lost,
         /// Neither acknowledged nor refused until the end.
         unanswered,
+        /// Never left, since its sender's connection had not come back by the end.
+        unsent,
         /// Shown twice to the same viewer.
         repeated,
         /// Shown after a later one.
         disorder,
         /// Shown to somebody whose it is not, or never sent.
         foreign,
+        /// Shown with another text than was written, by the sum in its mark.
+        altered,
         /// Acknowledged twice.
         acknowledged_twice,
         /// Refused, and shown all the same.

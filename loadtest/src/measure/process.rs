@@ -34,6 +34,10 @@ pub(crate) fn usage(pid: u32) -> Option<Usage> {
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = after.split_whitespace().collect();
+    // One that has ended and is not yet reaped has no memory to speak of.
+    if fields.first() == Some(&"Z") {
+        return None;
+    }
     let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
     Some(Usage { pid, name, cpu_ns: (number(11)? + number(12)?) * TICK_NS, rss_bytes: number(21)? * PAGE_BYTES })
 }

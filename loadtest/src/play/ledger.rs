@@ -72,6 +72,16 @@ pub(crate) enum Finding {
     ShownThoughRefused,
 }
 
+/// A message that has not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    /// How long it has been under way.
+    pub taken: Taken,
+    pub left: bool,
+    pub acknowledged: bool,
+    pub delivered: bool,
+}
+
 /// What is still open at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Open {
@@ -212,17 +222,32 @@ impl Ledger {
         self.flows.iter().all(|flow| flow.open.is_empty())
     }
 
-    /// The first messages that never came to their end, in words.
+    /// The first messages that left and never came to their end, in words.
     pub fn left_open(&self) -> String {
         let mut words = Vec::new();
         for (side, flow) in [Side::Customer, Side::Agent].into_iter().zip(&self.flows) {
-            let left = flow.open.iter().enumerate().filter(|(_, message)| !message.is_done());
+            let left = flow.open.iter().enumerate().filter(|(_, message)| !message.is_done() && message.sent_ns != 0);
             words.extend(left.take(3).map(|(at, message)| {
-                let (acknowledged, delivered) = (message.acknowledged, message.delivered);
-                format!("{side:?} {} acknowledged {acknowledged} shown {delivered}", flow.base + at as u32)
+                let what = match (message.acknowledged, message.delivered) {
+                    (true, _) => "acknowledged and never shown",
+                    (false, true) => "shown and never acknowledged",
+                    (false, false) => "neither acknowledged nor shown",
+                };
+                format!("message {} of {side:?} {what}", flow.base + at as u32)
             }));
         }
         words.join(", ")
+    }
+
+    /// Messages that have not come to their end, with how late they are already.
+    pub fn late(&self, now_ns: u64) -> impl Iterator<Item = Late> + '_ {
+        let open = self.flows.iter().flat_map(|flow| &flow.open).filter(|message| !message.is_done());
+        open.map(move |message| Late {
+            taken: taken(message, now_ns),
+            left: message.sent_ns != 0,
+            acknowledged: message.acknowledged,
+            delivered: message.delivered,
+        })
     }
 
     /// What never came to its end.
@@ -301,6 +326,15 @@ mod tests {
         ledger.acknowledged(CUSTOMER, 1, 50);
         ledger.shown(Viewer::Holder, tag(1), 50, false);
         assert_eq!(ledger.open(), Open { lost: 1, unanswered: 1, unsent: 1 });
+    }
+
+    #[test]
+    fn what_never_came_is_as_late_as_the_end() {
+        let mut ledger = sent(2);
+        ledger.intend(CUSTOMER, 99, 0);
+        ledger.acknowledged(CUSTOMER, 0, 50);
+        let late: Vec<_> = ledger.late(1_000).map(|late| (late.taken.corrected_ns, late.left, late.acknowledged)).collect();
+        assert_eq!(late, [(991, true, true), (981, true, false), (901, false, false)]);
     }
 
     #[test]

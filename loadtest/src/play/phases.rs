@@ -7,7 +7,7 @@ use super::link::{Outcome, Report};
 use super::users::User;
 use crate::clock::{MILLISECOND_NS, SECOND_NS, cpu_ns, now_ns};
 use crate::dice::Dice;
-use crate::measure::process;
+use crate::measure::{Metric, process};
 use crate::scenario::{Phase, PhaseKind};
 use crate::schedule::Arrivals;
 use crate::target::{Target, Who};
@@ -275,15 +275,23 @@ impl<T: Target> Generator<T> {
         for (index, conversation) in self.conversations.iter().enumerate() {
             let open = conversation.ledger.open();
             if open.lost + open.unanswered > 0 {
-                self.recorder.case(|| {
-                    let (stage, left) = (conversation.stage, conversation.ledger.left_open());
-                    format!("conversation {index} ({stage:?}): {open:?}: {left}")
-                });
+                self.recorder.case(|| format!("conversation {index}: {}", conversation.ledger.left_open()));
             }
             self.recorder.wrong.lost += open.lost;
             self.recorder.wrong.unanswered += open.unanswered;
-            self.recorder.now().numbers.nobody += open.unsent;
+            self.recorder.wrong.unsent += open.unsent;
+            if conversation.begun_ns != 0 {
+                self.recorder.time(Metric::Wait, conversation.phase, now.saturating_sub(conversation.begun_ns));
+            }
+            if conversation.slow {
+                continue;
+            }
+            // Left out, they would make a server that dies look fast: each has taken this long at least.
+            for late in conversation.ledger.late(now) {
+                self.recorder.too_late(late);
+            }
         }
+        self.count_those_away(now);
         self.progress.step = Step::Tidying;
         self.progress.deadline_ns = now + TIDY_NS;
         for index in 0..self.conversations.len() as u32 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ledger::{Late, Taken};
 use super::link::{Interval, PhaseOutcome};
 use crate::measure::{Counts, Metric, Times, Wrongness};
 
@@ -60,6 +61,23 @@ impl Recorder {
     /// A time of the phase that is going on.
     pub fn time_now(&mut self, metric: Metric, ns: u64) {
         self.time(metric, self.phase, ns);
+    }
+
+    /// A message that never came counts with the time until the end of the run, since a percentile of those alone that came would be better
+    /// the more are missing.
+    pub fn too_late(&mut self, late: Late) {
+        let Taken { phase, corrected_ns, service_ns } = late.taken;
+        for (over, metric, service) in [
+            (late.acknowledged, Metric::Acknowledged, Metric::AcknowledgedService),
+            (late.delivered, Metric::Delivered, Metric::DeliveredService),
+        ] {
+            if !over {
+                self.time(metric, phase, corrected_ns);
+                if late.left {
+                    self.time(service, phase, service_ns);
+                }
+            }
+        }
     }
 
     /// A broken promise in words, if there are not many yet.

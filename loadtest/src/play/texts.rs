@@ -40,8 +40,7 @@ impl Texts {
 
     /// Puts the whole text of a message into `text`: these recorded words, or others.
     pub fn write(&self, text: &mut String, tag: Tag, turn: Option<(usize, usize)>, dice: &mut Dice) {
-        text.clear();
-        tag.write(text);
+        tag.begin(text);
         let recorded = match turn {
             Some((script, turn)) => self.scripts.get(script).and_then(|script| script.turns.get(turn)),
             None if self.scripts.is_empty() => None,
@@ -66,27 +65,31 @@ impl Texts {
                 }
             }
         }
-        // Some targets trim texts; the mark keeps its space only if something follows.
-        if text.len() == TAG_BYTES {
+        // Some targets trim texts, and all refuse empty ones.
+        let words = text[TAG_BYTES..].trim_end().len();
+        if words == 0 || TAG_BYTES + words < text.len() {
+            text.truncate(TAG_BYTES + words);
             text.push('.');
         }
+        Tag::seal(text);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Side;
+    use crate::target::{Side, Writing};
 
     #[test]
     fn made_up_texts_have_the_length_and_the_mark() {
         let tag = Tag { run: 1, conversation: 2, number: 3, side: Side::Agent };
-        for bytes in [31, 32, 100, 1_000, 16_000] {
+        for bytes in [40, 41, 44, 100, 1_000, 16_000] {
             let keys = Keys { bytes, corpus: String::new(), recorded_timing: false, speed: 1.0 };
             let mut text = String::new();
             Texts::new(&keys).unwrap().write(&mut text, tag, None, &mut Dice::new(1, 1));
-            assert_eq!(text.len() as u64, bytes.max(32));
-            assert_eq!(Tag::find(text.as_bytes()), Some(tag));
+            assert_eq!(text.len() as u64, bytes.max(41));
+            assert_eq!(Tag::find(text.as_bytes(), Writing::Plain), Some((tag, true)));
+            assert_eq!(text.trim_end(), text);
         }
     }
 }

@@ -36,7 +36,12 @@ impl<T: Target> Generator<T> {
             Told::NothingWaits => self.nothing_waits(user, now),
             Told::Held { conversation, agent } => self.held(of(conversation), agent, now),
             Told::Acknowledged { conversation, number } => self.acknowledged(user, of(conversation), number, now),
-            Told::Delivered { tag } => self.delivered(user, tag, now),
+            Told::Delivered { tag, intact } => {
+                if !intact {
+                    self.altered(user, tag);
+                }
+                self.delivered(user, tag, now);
+            }
             Told::Typing { .. } => self.recorder.now().numbers.typing_shown += 1,
             Told::Ended { conversation } => self.ended(user, of(conversation), now),
             Told::Refused { about, reason } => self.refused(user, about, reason, now),
@@ -76,6 +81,15 @@ impl<T: Target> Generator<T> {
             Who::Customer(_) => Side::Customer,
             Who::Agent(_) => Side::Agent,
         }
+    }
+
+    /// The mark is that of a message, and the text another one.
+    fn altered(&mut self, user: u32, tag: Tag) {
+        self.recorder.wrong.altered += 1;
+        let who = self.users[user as usize].who;
+        let Tag { conversation, number, side, .. } = tag;
+        self.recorder
+            .case(|| format!("message {number} of {side:?} in conversation {conversation} shown to {who:?}: another text"));
     }
 
     /// Somebody was shown a text with a mark.

@@ -30,8 +30,9 @@ pub(super) struct User<S> {
     /// Does not come back.
     pub gone: bool,
     pub attempts: u8,
-    /// When the connection was to be there.
+    /// When the connection was to be there, and in which phase that was.
     pub intended_ns: u64,
+    pub phase: u16,
     /// The conversation of a customer.
     pub conversation: Option<u32>,
 }
@@ -48,6 +49,7 @@ impl<S: Default> User<S> {
             gone: false,
             attempts: 0,
             intended_ns: 0,
+            phase: 0,
             conversation: None,
         }
     }
@@ -56,8 +58,21 @@ impl<S: Default> User<S> {
 impl<T: Target> Generator<T> {
     /// A user that is to connect at that time.
     pub fn expect_user(&mut self, user: u32, at_ns: u64) {
-        self.users[user as usize].intended_ns = at_ns;
+        self.is_away_since(user, at_ns);
         self.later(at_ns, Due::Connect(user));
+    }
+
+    fn is_away_since(&mut self, user: u32, at_ns: u64) {
+        let user = &mut self.users[user as usize];
+        (user.intended_ns, user.phase) = (at_ns, self.recorder.phase);
+    }
+
+    /// Who is not there at the end counts with the time until then, as messages that never came do.
+    pub fn count_those_away(&mut self, now: u64) {
+        for user in self.users.iter().filter(|user| !user.ready && !user.gone) {
+            let metric = if user.known { Metric::Resume } else { Metric::Connect };
+            self.recorder.time(metric, user.phase, now.saturating_sub(user.intended_ns));
+        }
     }
 
     pub fn connect(&mut self, index: u32) {
@@ -176,17 +191,18 @@ impl<T: Target> Generator<T> {
         let user = &mut self.users[index as usize];
         user.ready = true;
         user.attempts = 0;
-        let took = now.saturating_sub(user.intended_ns);
+        // Of the phase in which it was away, also if that is over.
+        let (took, phase) = (now.saturating_sub(user.intended_ns), user.phase);
         let came_back = std::mem::replace(&mut user.known, true);
         if user.slow {
             self.later(now + SECOND_NS, Due::SlowRead(index));
         }
         if came_back {
             self.recorder.now().numbers.resumed += 1;
-            self.recorder.time_now(Metric::Resume, took);
+            self.recorder.time(Metric::Resume, phase, took);
         } else {
             self.recorder.now().numbers.connected += 1;
-            self.recorder.time_now(Metric::Connect, took);
+            self.recorder.time(Metric::Connect, phase, took);
             self.progress.ready += 1;
         }
         if complete == Some(false) {
@@ -207,7 +223,7 @@ impl<T: Target> Generator<T> {
             return;
         }
         if was_ready {
-            user.intended_ns = now_ns();
+            self.is_away_since(index, now_ns());
             self.recorder.now().numbers.disconnects += 1;
             self.recorder.ending(why);
             self.back_off(index);
@@ -224,7 +240,7 @@ impl<T: Target> Generator<T> {
         }
         self.target.lost(user.who, &mut user.session);
         user.ready = false;
-        user.intended_ns = at_ns;
+        self.is_away_since(index, at_ns);
         self.recorder.now().numbers.cut += 1;
         self.connect(index);
     }

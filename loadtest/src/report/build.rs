@@ -120,6 +120,8 @@ fn rates(phase: &mut PhaseReport) {
 
 fn total(phases: &[PhaseReport]) -> PhaseReport {
     let mut total = PhaseReport { name: "total".to_owned(), measured: true, ..PhaseReport::default() };
+    // What part of the phases used would be compared with the messages of all.
+    let server_is_known = phases.iter().filter(|phase| phase.measured).all(|phase| phase.server.is_some());
     let mut times: BTreeMap<String, Times> = BTreeMap::new();
     // Connecting is no measured phase, but how long it takes is a question of its own.
     let connects = phases.first().and_then(|phase| phase.times.get("connect"));
@@ -131,7 +133,7 @@ fn total(phases: &[PhaseReport]) -> PhaseReport {
             times.entry(metric.clone()).or_default().add(&more.histogram);
         }
         total.generator_cpu_percent = total.generator_cpu_percent.max(phase.generator_cpu_percent);
-        if let Some(server) = &phase.server {
+        if let Some(server) = phase.server.as_ref().filter(|_| server_is_known) {
             let sum = total.server.get_or_insert_default();
             sum.cpu_seconds += server.cpu_seconds;
             sum.rss_mib = server.rss_mib;
@@ -153,7 +155,14 @@ fn honesty(scenario: &Scenario, phases: &[PhaseReport], workers: u32, clock_move
         honesty.cpu_percent = honesty.cpu_percent.max(phase.generator_cpu_percent);
         if lag > limits.send_lag_p99_ms {
             let most = limits.send_lag_p99_ms;
-            honesty.problems.push(format!("{}: 1 % of messages left more than {lag:.2} ms late (at most {most} ms)", phase.name));
+            let remedy = if phase.generator_cpu_percent > limits.cpu_percent / 2.0 {
+                "take more --workers"
+            } else {
+                "something else keeps the processors busy"
+            };
+            honesty
+                .problems
+                .push(format!("{}: 1 % of messages left more than {lag:.2} ms late (at most {most} ms): {remedy}", phase.name));
         }
         let too_late = phase.counts.numbers.too_late;
         if too_late > 0 {

@@ -52,6 +52,11 @@ pub fn doubts(a: &Report, b: &Report) -> Vec<String> {
     };
     differ("the machine", &a.machine, &b.machine);
     differ("the durability class", &a.target.durability, &b.target.durability);
+    if a.target.durability.is_empty() && b.target.durability.is_empty() {
+        doubts.push(
+            "the durability class of neither is known: start the server by --server, or say it with target.durability".to_owned(),
+        );
+    }
     let load = |report: &Report| {
         let mut scenario = report.scenario.clone();
         scenario.target = b.scenario.target.clone();

@@ -107,6 +107,7 @@ fn utc(ms: u64) -> String {
 
 fn charts(report: &Report) -> String {
     let of = |value: fn(&Second) -> f64| report.series.iter().map(|second| (second.second as f64, value(second))).collect();
+    let server_is_seen = !report.target.processes.is_empty();
     let mut stretches: Vec<(f64, String)> = Vec::new();
     for second in &report.series {
         if stretches.last().is_none_or(|(_, name)| *name != second.phase) {
@@ -136,9 +137,9 @@ fn charts(report: &Report) -> String {
         "ms",
         Scale::Powers,
         vec![
-            Line { name: "p50", points: of(|second| second.delivered_p50_ms) },
-            Line { name: "p99", points: of(|second| second.delivered_p99_ms) },
-            Line { name: "longest", points: of(|second| second.delivered_max_ms) },
+            Line { name: "p50", points: of(|second| if_any(second, second.delivered_p50_ms)) },
+            Line { name: "p99", points: of(|second| if_any(second, second.delivered_p99_ms)) },
+            Line { name: "longest", points: of(|second| if_any(second, second.delivered_max_ms)) },
         ],
     );
     let machine = over_time(
@@ -149,7 +150,10 @@ fn charts(report: &Report) -> String {
         vec![
             Line { name: "server", points: of(|second| second.server_cpu_percent) },
             Line { name: "busiest generator", points: of(|second| second.generator_cpu_percent) },
-        ],
+        ]
+        .into_iter()
+        .filter(|line| server_is_seen || line.name != "server")
+        .collect(),
     );
     let memory = over_time(
         "memory",
@@ -169,13 +173,19 @@ fn charts(report: &Report) -> String {
             Line { name: "served", points: of(|second| second.served as f64) },
         ],
     );
+    let memory = if server_is_seen { memory } else { String::new() };
     format!("<h2>Charts</h2>{}{rate}{delivered}{machine}{memory}{people}", percentiles(report))
+}
+
+/// A time of a second in which messages came; otherwise there is none, which is not the same as a short one.
+fn if_any(second: &Second, ms: f64) -> f64 {
+    if second.delivered > 0 { ms } else { f64::NAN }
 }
 
 fn describe(lines: &[Line<'_>], unit: &str) -> String {
     let words = lines.iter().map(|line| {
         let most = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
-        let last = line.points.last().map_or(0.0, |point| point.1);
+        let last = line.points.iter().rev().find(|point| !point.1.is_nan()).map_or(0.0, |point| point.1);
         format!("{}: at most {most:.2}, in the end {last:.2} {unit}", line.name)
     });
     words.collect::<Vec<_>>().join("; ")
@@ -211,6 +221,7 @@ fn percentiles(report: &Report) -> String {
 }
 
 fn phases(report: &Report) -> String {
+    let redis = report.total.server.as_ref().is_some_and(|server| server.redis_commands > 0);
     let rows = report.phases.iter().chain([&report.total]).map(|phase| {
         let times = |name: &str| {
             phase.times.get(name).map_or_else(String::new, |times| format!("{:.2} / {:.2}", times.p50_ms, times.p99_ms))
@@ -229,7 +240,7 @@ fn phases(report: &Report) -> String {
             server(|server| server.cpu_percent),
             server(|server| server.rss_mib),
             server(|server| server.messages_per_cpu_second),
-            server(|server| server.redis_commands as f64),
+            if redis { server(|server| server.redis_commands as f64) } else { String::new() },
         ]
     });
     let heads = [
@@ -245,7 +256,12 @@ fn phases(report: &Report) -> String {
         "messages per CPU-second",
         "Redis commands",
     ];
-    format!("<h2>Phases</h2>{}", table("Phase by phase", &heads, rows))
+    // Columns that say nothing about this run take the place of those that do.
+    let rows: Vec<Vec<String>> = rows.collect();
+    let is_used: Vec<bool> = (0..heads.len()).map(|at| rows.iter().any(|row| !row[at].is_empty())).collect();
+    let used = |cells: Vec<String>| cells.into_iter().zip(&is_used).filter(|(_, used)| **used).map(|(cell, _)| cell).collect();
+    let heads: Vec<&str> = heads.into_iter().zip(&is_used).filter(|(_, used)| **used).map(|(head, _)| head).collect();
+    format!("<h2>Phases</h2>{}", table("Phase by phase", &heads, rows.into_iter().map(used)))
 }
 
 fn times(report: &Report) -> String {
@@ -256,7 +272,7 @@ fn times(report: &Report) -> String {
     });
     let heads = ["ms", "count", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "longest"];
     let note = "<p>Times count from when something was intended to happen, so that a server that stalls cannot hide it; \
-                <code>_service</code> counts from when the message left.</p>";
+                <code>_service</code> counts from when the message left. A message that never came counts with the time until the end.</p>";
     format!("<h2>Times</h2>{note}{}", table("All measured phases", &heads, rows))
 }
 

@@ -107,7 +107,7 @@ pub struct PhaseReport {
     pub delivered_per_second: f64,
     /// Times by the names of [`crate::scenario::TIMES`].
     pub times: BTreeMap<String, TimesReport>,
-    /// What the server used; absent if it runs elsewhere.
+    /// What the server used; absent if it runs elsewhere, or one of its processes ended.
     pub server: Option<ServerUse>,
     /// The highest share of a core that a generator process used, percent.
     pub generator_cpu_percent: f64,

@@ -14,6 +14,7 @@ const POINTS_MAX: usize = 1_000;
 /// One line.
 pub(super) struct Line<'a> {
     pub name: &'a str,
+    /// Not a number: nothing to show there, and the line is broken.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -45,8 +46,8 @@ pub(super) struct Chart<'a> {
 impl Chart<'_> {
     /// As an SVG element with a legend below.
     pub fn draw(&self) -> String {
-        let values = || self.lines.iter().flat_map(|line| &line.points);
-        let x_max = values().map(|point| point.0).fold(0.0, f64::max).max(1e-9);
+        let values = || self.lines.iter().flat_map(|line| &line.points).filter(|point| !point.1.is_nan());
+        let x_max = self.lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max).max(1e-9);
         let y_most = values().map(|point| point.1).fold(0.0, f64::max);
         let y_least = values().map(|point| point.1).filter(|y| *y > 0.0).fold(f64::INFINITY, f64::min);
         let marks = match self.y_scale {
@@ -104,9 +105,15 @@ impl Chart<'_> {
         }
         for (index, line) in self.lines.iter().enumerate() {
             let step = line.points.len().div_ceil(POINTS_MAX).max(1);
-            let points: Vec<String> =
-                line.points.chunks(step).map(highest).map(|(x, y)| format!("{:.1},{:.1}", across(x), up(y))).collect();
-            let _ = write!(svg, "<polyline class=\"line l{index}\" points=\"{}\"/>", points.join(" "));
+            for part in line.points.split(|point| point.1.is_nan()).filter(|part| !part.is_empty()) {
+                let points = part.chunks(step).map(highest).map(|(x, y)| format!("{:.1},{:.1}", across(x), up(y)));
+                let mut points = points.collect::<Vec<_>>().join(" ");
+                if let [(x, y)] = *part {
+                    // One point alone makes no line.
+                    let _ = write!(points, " {:.1},{:.1}", across(x) - 2.0, up(y));
+                }
+                let _ = write!(svg, "<polyline class=\"line l{index}\" points=\"{points}\"/>");
+            }
         }
         let _ = write!(
             svg,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::{PhaseReport, Report};
 
+/// Below that, what memory grew by is mostly not the users'.
+const USERS_MIN: u64 = 2_000;
 /// Broken promises that are shown in words.
 const CASES_SHOWN_MAX: usize = 5;
 
@@ -12,7 +14,7 @@ impl fmt::Display for Report {
         let target = &self.target;
         writeln!(f, "{}  on {} {} {}", self.scenario.name, target.name, target.revision, target.durability)?;
         for phase in self.phases.iter().filter(|phase| phase.measured) {
-            phase_line(f, phase)?;
+            phase_line(f, phase, !target.processes.is_empty())?;
         }
         writeln!(f, "\n{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}", "ms", "count", "p50", "p99", "p99.9", "p99.99", "max")?;
         for (name, times) in &self.total.times {
@@ -35,11 +37,12 @@ impl fmt::Display for Report {
         let (print, honesty) = (&self.footprint, &self.honesty);
         writeln!(
             f,
-            "a user costs the generator {:.1} + {:.1} KB (process + kernel), the server {:.1} + {:.1} KB",
+            "a user costs the generator {:.1} + {:.1} KB (process + kernel), the server {:.1} + {:.1} KB{}",
             print.generator_bytes_per_user / 1e3,
             print.generator_kernel_bytes_per_user / 1e3,
             print.server_bytes_per_user / 1e3,
-            print.server_kernel_bytes_per_user / 1e3
+            print.server_kernel_bytes_per_user / 1e3,
+            if print.users < USERS_MIN { "; with so few users that says little" } else { "" }
         )?;
         writeln!(
             f,
@@ -61,7 +64,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn phase_line(f: &mut fmt::Formatter<'_>, phase: &PhaseReport) -> fmt::Result {
+fn phase_line(f: &mut fmt::Formatter<'_>, phase: &PhaseReport, server_was_seen: bool) -> fmt::Result {
     let times = |name: &str| phase.times.get(name).map_or((0.0, 0.0), |times| (times.p50_ms, times.p99_ms));
     let (acknowledged, delivered) = (times("acknowledged"), times("delivered"));
     write!(
@@ -82,6 +85,8 @@ fn phase_line(f: &mut fmt::Formatter<'_>, phase: &PhaseReport) -> fmt::Result {
             "  server {:.0} % CPU, {:.0} MiB, {:.0} messages per CPU-second",
             server.cpu_percent, server.rss_mib, server.messages_per_cpu_second
         )?;
+    } else if server_was_seen {
+        write!(f, "  a process of the server has ended")?;
     }
     writeln!(f)
 }

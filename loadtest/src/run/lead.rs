@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::server::Server;
 use super::watch::{Sample, Watch};
 use super::workers::{Heard, Workers};
-use super::{Options, Stop};
+use super::{Options, Stop, interrupt};
 use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns, wall_ns};
 use crate::dice::Dice;
 use crate::measure::process;
@@ -146,7 +146,9 @@ impl Led<'_> {
         let mut standing = vec![(0, 0, 0, 0); self.done.len()];
         let mut arrived = 0;
         while arrived < self.done.len() {
+            // Each says several times a second how far it is.
             let (worker, said) = self.heard.recv().map_err(|_| Stop::unreachable("every worker is gone"))?;
+            interrupt::check()?;
             match said {
                 Said::Arriving { ready, of, served, conversations } => standing[worker] = (ready, of, served, conversations),
                 Said::Arrived => arrived += 1,
@@ -189,6 +191,7 @@ impl Led<'_> {
         let mut at_second = (go_ns, arrived.clone());
         let mut next_end = 1;
         while self.done.iter().any(Option::is_none) {
+            interrupt::check()?;
             let now = now_ns();
             while ends.get(next_end).is_some_and(|end| *end <= now) {
                 let sample = self.watch.sample();

@@ -1,6 +1,7 @@
 //! `jono-load run`: starts generators, leads them through the phases, watches the server, and puts the result together.
 
 mod http;
+mod interrupt;
 mod lead;
 mod output;
 mod prepare;
@@ -67,6 +68,7 @@ fn program() -> std::io::Result<PathBuf> {
 
 /// Plays a scenario from beginning to end, with its server if it has one.
 pub(crate) fn play(mut scenario: Scenario, options: &Options) -> Result<(Report, Vec<(Times, Times)>), Stop> {
+    interrupt::listen();
     let server = start_server(&mut scenario, options.quiet || options.quiet_server)?;
     lead(&scenario, server.as_ref(), options)
 }

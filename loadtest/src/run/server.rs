@@ -1,17 +1,23 @@
 //! The server under test as a child process: started, waited for, ended.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::Stop;
+use super::{Stop, interrupt};
 
 /// Time for a server to say that it listens: a script may have to build or install it first.
-const START_MAX: Duration = Duration::from_secs(600);
+const START_MAX: Duration = Duration::from_secs(1_800);
+/// How often it is looked whether somebody wants an end.
+const LOOK: Duration = Duration::from_millis(200);
+/// After this long it is said what is waited for.
+const PATIENT: Duration = Duration::from_secs(10);
 /// Time for a server to end by itself.
 const END_MAX: Duration = Duration::from_secs(10);
 /// What Jono grants one session is meant for people; these lift it, since one connection stands for many here.
@@ -64,7 +70,8 @@ impl Server {
         let mut words = command.split_whitespace();
         let program = words.next().ok_or_else(|| Stop::usage("the server's command is empty"))?;
         let mut command = Command::new(program);
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: Ctrl-C is for us, who end it in good order.
+        command.args(words).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if program.ends_with("jono") {
             command.envs(LIFTED.map(|name| (name, u32::MAX.to_string())));
             command.env("JONO_SESSIONS_REQUESTS", REQUESTS_MAX);
@@ -85,18 +92,28 @@ impl Server {
         }
         let last = follow_words(child.stderr.take(), quiet);
         let mut server = Self { child, url: None, pids: Vec::new(), revision: None, durability: None, place };
-        let deadline = Instant::now() + START_MAX;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match lines.recv_timeout(left) {
+        let begun = Instant::now();
+        let mut said_so = false;
+        let failed = loop {
+            interrupt::check()?;
+            match lines.recv_timeout(LOOK) {
                 Ok(line) if server.understands(&line) => return Ok(server),
                 Ok(_) => {}
-                Err(_) => {
-                    let last = last.lock().map_or_else(|_| String::new(), |lines| lines.join("\n"));
-                    return Err(Stop::unreachable(format!("{program} has not said where it listens\n{last}")));
+                Err(RecvTimeoutError::Disconnected) => break "ended before it said where it listens".to_owned(),
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() > START_MAX => {
+                    break format!("has not said within {} minutes where it listens", START_MAX.as_secs() / 60);
                 }
+                Err(RecvTimeoutError::Timeout) if !said_so && begun.elapsed() > PATIENT => {
+                    said_so = true;
+                    eprintln!(
+                        "{program} is not ready yet; the first time it may have to be built or installed, which takes minutes"
+                    );
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        }
+        };
+        let last = last.lock().map_or_else(|_| String::new(), |lines| lines.join("\n"));
+        Err(Stop::unreachable(format!("{program} {failed}\n{last}")))
     }
 
     fn understands(&mut self, line: &str) -> bool {
@@ -176,11 +193,12 @@ impl Drop for Server {
 
 impl Server {
     fn end(&mut self) {
-        // It may have ended by itself; SIGTERM first, so that a script can end what it has started.
+        // It may have ended by itself; SIGTERM first, so that a script can end what it has started. All of its group, since a script that waits
+        // for a command hears nothing until that has ended.
         let asked = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
-            .is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+            .is_some_and(|pid| kill_process_group(pid, Signal::TERM).is_ok());
         let deadline = Instant::now() + END_MAX;
         while asked && Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {

@@ -38,11 +38,6 @@ impl Watch {
         Self { pids, redis: redis.to_owned(), redis_is_counted, asked: Cell::new(0) }
     }
 
-    /// Its processes can be seen.
-    pub fn sees(&self) -> bool {
-        !self.pids.is_empty()
-    }
-
     pub fn names(&self) -> Vec<String> {
         self.usages().map(|usage| usage.name).collect()
     }
@@ -67,9 +62,10 @@ impl Watch {
         sample
     }
 
-    /// What was used from one moment to another; rates are filled in by the report.
+    /// What was used from one moment to another; rates are filled in by the report. None if no process can be seen, or one has ended, which
+    /// takes what it used along.
     pub fn between(&self, before: &Sample, after: &Sample) -> Option<ServerUse> {
-        if !self.sees() {
+        if self.pids.is_empty() || after.each.len() < self.pids.len() {
             return None;
         }
         let own = (after.asked - before.asked) * COMMANDS_ASKING;

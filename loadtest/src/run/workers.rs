@@ -1,6 +1,7 @@
 //! The generator processes of a run: started, led, and heard.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Sender;
 
@@ -28,8 +29,10 @@ impl Workers {
 
     fn start_one(&mut self, number: usize, plan: &Plan, heard: &Sender<Heard>) -> std::io::Result<()> {
         let program = super::program()?;
-        let mut child =
-            Command::new(program).arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let mut command = Command::new(program);
+        // A group of its own: Ctrl-C is for us, who end it in good order.
+        command.arg("worker").process_group(0);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let mut input = child.stdin.take();
         let output = child.stdout.take();
         let mut line = plan_line(plan)?;

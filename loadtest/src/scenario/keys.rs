@@ -216,9 +216,9 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "bytes",
-                Kind::Count(31, 16_000),
+                Kind::Count(40, 16_000),
                 "120",
-                "Length of made-up texts; the mark that tells messages apart is 31 of them.",
+                "Length of made-up texts; the mark that tells messages apart and holds their sum is 40 of them.",
             ),
             key(
                 "corpus",

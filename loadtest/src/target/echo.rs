@@ -3,7 +3,7 @@
 //! What comes back is the acknowledgement and the delivery at once. One message of the work is three one-way hops and an echo
 //! two, so nothing that stores and forwards can exceed 0.67 of its rate on the same socket layer.
 
-use super::{Action, Frame, Frames, Reach, Settings, Tag, Target, Told, Upgrade, Who};
+use super::{Action, Frame, Frames, Reach, Settings, Tag, Target, Told, Upgrade, Who, Writing};
 
 /// The adapter.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl Target for Echo {
 
     fn heard(&mut self, _: Who, (): &mut (), frame: Frame<'_>, _: &mut Frames<'_>, told: &mut Vec<Told>) -> Result<(), String> {
         // Whatever else such a server says (a greeting, say) carries no tag.
-        if let Some(tag) = Tag::find(frame.bytes()) {
-            told.push(Told::Delivered { tag });
+        if let Some((tag, intact)) = Tag::find(frame.bytes(), Writing::Plain) {
+            told.push(Told::Delivered { tag, intact });
             told.push(Told::Acknowledged { conversation: tag.conversation, number: tag.number });
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Tag, Target, Told, Upgrade, Who};
+use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Target, Told, Upgrade, Who, Writing};
 
 const OPEN: &str = r#"<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="localhost" version="1.0"/>"#;
 const BIND: &str = r#"<iq type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>"#;
@@ -190,7 +190,7 @@ impl Target for Ejabberd {
         match kind {
             // A message that comes back is one that nobody was shown.
             b"message" if attribute(frame, "type") != Some("error") => {
-                told.extend(Tag::find(frame).map(|tag| Told::Delivered { tag }));
+                told.extend(Told::shown(frame, Writing::Xml));
             }
             b"a" => {
                 let handled = attribute(frame, "h").and_then(|count| count.parse().ok()).ok_or("an answer without a count")?;

@@ -16,7 +16,7 @@
 //!    side that has nothing to do for that tells so at once.
 //! 3. [`Action::Send`]: the text is sent as it is (escaped as the protocol wants it). [`Told::Acknowledged`] when the server has
 //!    said to the *sender* that the message is stored, [`Told::Delivered`] when the *other side* reads it, and for every message that a
-//!    connection is shown, its own among them (the generator tells them apart by [`Tag::side`]). The adapter need not remember texts: [`Tag::find`]
+//!    connection is shown, its own among them (the generator tells them apart by [`Tag::side`]). The adapter need not remember texts: [`Told::shown`]
 //!    reads conversation and number out of the text that came.
 //! 4. After a connection was lost [`Target::lost`] is called and, if the user comes back, step 1 begins again with the same
 //!    `Session`; what is in there decides whether the target can resume. Messages without acknowledgement are then sent again
@@ -38,7 +38,7 @@ mod tag;
 use std::collections::BTreeMap;
 
 pub use crate::socket::{Frame, Frames};
-pub use tag::{Side, TAG_BYTES, Tag};
+pub use tag::{Side, TAG_BYTES, Tag, Writing};
 
 /// Names of the targets, as scenarios and `--target` give them, each with what it is.
 pub const KNOWN: &[(&str, &str)] = &[
@@ -248,6 +248,8 @@ pub enum Told {
     Delivered {
         /// What its text says.
         tag: Tag,
+        /// The text is what was written.
+        intact: bool,
     },
     /// The other side types, or has stopped.
     Typing {
@@ -268,6 +270,14 @@ pub enum Told {
     },
     /// The target's own numbering (Jono's `prev`) shows a hole, a repetition or an event of somebody else.
     Wrong(Wrong),
+}
+
+impl Told {
+    /// [`Told::Delivered`], if there is a mark in what a connection was shown.
+    #[must_use]
+    pub fn shown(bytes: &[u8], writing: Writing) -> Option<Self> {
+        Tag::find(bytes, writing).map(|(tag, intact)| Self::Delivered { tag, intact })
+    }
 }
 
 /// What was refused.

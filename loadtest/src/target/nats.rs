@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Tag, Target, Told, Upgrade, Who};
+use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Target, Told, Upgrade, Who, Writing};
 
 /// Number of the subscription to what others say.
 const MESSAGES: &str = "1";
@@ -119,7 +119,7 @@ impl Session {
                     told.push(Told::Acknowledged { conversation, number });
                 }
             }
-            Operation::Message { payload, .. } => told.extend(Tag::find(payload).map(|tag| Told::Delivered { tag })),
+            Operation::Message { payload, .. } => told.extend(Told::shown(payload, Writing::Plain)),
             Operation::Info | Operation::Pong | Operation::Other => {}
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Socket.IO 4 over Engine.IO 4, with the server of `loadtest/peers/socketio`: a room is a conversation, and the answer to an
 //! emitted message comes when it is in the log.
 
-use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Tag, Target, Told, Upgrade, Who, json_escape};
+use super::{About, Action, Frame, Frames, Reach, Reason, Settings, Target, Told, Upgrade, Who, Writing, json_escape};
 
 /// Bits of a message's number within the id of a packet, below them one that says whether it is a join. Ids are JavaScript's numbers: 53
 /// bits, of which the conversation takes 24.
@@ -121,7 +121,7 @@ impl Target for SocketIo {
                 told.push(Told::Ready { complete: session.opened_before.then_some(false) });
                 session.opened_before = true;
             }
-            [b'4', b'2', event @ ..] => told.extend(Tag::find(event).map(|tag| Told::Delivered { tag })),
+            [b'4', b'2', event @ ..] => told.extend(Told::shown(event, Writing::Json)),
             [b'4', b'3', packet @ ..] => match answered(packet).ok_or("an answer to a packet that nobody sent")? {
                 Asked::Join { conversation } => told.push(Told::Joined { conversation }),
                 Asked::Send { conversation, number } => told.push(Told::Acknowledged { conversation, number }),

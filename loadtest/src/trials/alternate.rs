@@ -28,6 +28,8 @@ pub(crate) struct Comparison {
     pub figures: BTreeMap<String, Figure>,
     /// Why a run does not count, or what it broke.
     pub doubts: Vec<String>,
+    /// A promise was broken.
+    pub broken: bool,
 }
 
 /// Plays both, so many times each.
@@ -39,6 +41,7 @@ pub(crate) fn alternate(variants: [(&Scenario, &[String]); 2], trials: u32, opti
         machine: String::new(),
         figures: BTreeMap::new(),
         doubts: Vec::new(),
+        broken: false,
     };
     let mut progress = Progress::new(options.quiet);
     for trial in 1..=trials {
@@ -49,6 +52,7 @@ pub(crate) fn alternate(variants: [(&Scenario, &[String]); 2], trials: u32, opti
             if !report.verdict.valid || !report.wrong.is_clean() {
                 comparison.doubts.push(format!("trial {trial} {name}: {}", report.verdict.reasons.join("; ")));
             }
+            comparison.broken |= !report.wrong.is_clean();
             comparison.machine.clone_from(&report.machine);
             pair.push(report);
         }

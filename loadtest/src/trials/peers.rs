@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub durability: String,
     /// Trials that count.
     pub trials: usize,
+    /// Trials in which a promise was broken.
+    pub broken: usize,
     pub delivered_per_second: f64,
     pub throughput_percent: f64,
     pub acknowledged_p50_ms: f64,
@@ -38,6 +40,16 @@ pub(crate) struct Row {
     pub bytes_per_user: f64,
     /// Why trials do not count, or why it was not started.
     pub remarks: Vec<String>,
+}
+
+/// What was found out about a peer so far.
+#[derive(Default)]
+struct Found {
+    /// Of trials that count.
+    reports: Vec<Report>,
+    remarks: Vec<String>,
+    broken: usize,
+    is_given_up: bool,
 }
 
 /// The peers of a directory: each a folder with a script `start`.
@@ -57,24 +69,32 @@ pub(crate) fn find(directory: &Path, class: &str) -> Result<Vec<Peer>, Stop> {
 }
 
 /// Plays the scenario on each in turn, so many times.
-pub(crate) fn compare(scenario: &Scenario, peers: &[Peer], trials: u32, options: &Options) -> Vec<Row> {
+pub(crate) fn compare(scenario: &Scenario, peers: &[Peer], trials: u32, options: &Options) -> Result<Vec<Row>, Stop> {
     let mut progress = Progress::new(options.quiet);
-    let mut found: Vec<(Vec<Report>, Vec<String>)> = peers.iter().map(|_| (Vec::new(), Vec::new())).collect();
+    let mut found: Vec<Found> = peers.iter().map(|_| Found::default()).collect();
     for trial in 1..=trials {
-        for (peer, (reports, remarks)) in peers.iter().zip(&mut found) {
-            // One that could not be started will not be the next time either.
-            if trial > 1 && reports.is_empty() {
+        for (peer, found) in peers.iter().zip(&mut found) {
+            if found.is_given_up {
                 continue;
             }
             progress.say(&format!("trial {trial} of {trials}: {}", peer.name));
             match play(on(scenario, peer), options) {
-                Ok((report, _)) if report.verdict.valid && report.wrong.is_clean() => reports.push(report),
-                Ok((report, _)) => remarks.push(format!("trial {trial}: {}", report.verdict.reasons.join("; "))),
-                Err(stop) => remarks.push(stop.why),
+                Ok((report, _)) if report.verdict.valid && report.wrong.is_clean() => found.reports.push(report),
+                Ok((report, _)) => {
+                    found.broken += usize::from(!report.wrong.is_clean());
+                    found.remarks.push(format!("trial {trial}: {}", report.verdict.reasons.join("; ")));
+                }
+                Err(stop) if stop.code == crate::cli::EXIT_INTERRUPTED => return Err(stop),
+                Err(stop) => {
+                    progress.say(&format!("{}: {}", peer.name, stop.why));
+                    found.remarks.push(format!("trial {trial}: {}", stop.why));
+                    // One that could not be started the first time will not be the next time either.
+                    found.is_given_up = found.reports.is_empty();
+                }
             }
         }
     }
-    peers.iter().zip(found).map(|(peer, (reports, remarks))| row(peer, &reports, remarks)).collect()
+    Ok(peers.iter().zip(found).map(|(peer, found)| row(peer, found)).collect())
 }
 
 fn on(scenario: &Scenario, peer: &Peer) -> Scenario {
@@ -86,7 +106,8 @@ fn on(scenario: &Scenario, peer: &Peer) -> Scenario {
     scenario
 }
 
-fn row(peer: &Peer, reports: &[Report], remarks: Vec<String>) -> Row {
+fn row(peer: &Peer, found: Found) -> Row {
+    let Found { reports, remarks, broken, .. } = found;
     let number = |of: &dyn Fn(&Report) -> Option<f64>| median(&reports.iter().filter_map(of).collect::<Vec<_>>());
     let time = |name: &'static str, percentile: f64| {
         number(&move |report: &Report| report.total.times.get(name).map(|times| times.histogram.at_ms(percentile)))
@@ -97,6 +118,7 @@ fn row(peer: &Peer, reports: &[Report], remarks: Vec<String>) -> Row {
         revision: reports.first().map_or_else(String::new, |report| report.target.revision.clone()),
         durability: reports.first().map_or_else(String::new, |report| report.target.durability.clone()),
         trials: reports.len(),
+        broken,
         delivered_per_second: metric("messages_per_second"),
         throughput_percent: metric("throughput_percent"),
         acknowledged_p50_ms: time("acknowledged", 50.0),

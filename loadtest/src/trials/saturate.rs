@@ -73,9 +73,9 @@ pub(crate) fn saturate(scenario: &Scenario, plan: Plan, options: &Options) -> Re
         let (report, _) = play(at_rate(scenario, plan.of, rate), options)?;
         (answer.machine, answer.revision) = (report.machine.clone(), report.target.revision.clone());
         answer.durability.clone_from(&report.target.durability);
-        // Over its capacity a server may well leave something unanswered; everything else is a broken promise.
+        // Over its capacity a server may well leave something unanswered, or cut connections; everything else is a broken promise.
         let mut wrong = report.wrong.clone();
-        wrong.unanswered = 0;
+        (wrong.unanswered, wrong.unsent) = (0, 0);
         if !wrong.is_clean() {
             return Err(Stop {
                 code: crate::cli::EXIT_FAILED,

@@ -53,6 +53,15 @@ impl RedisExchange {
         Self(Arc::new(Inner { core, boxes, watch: Watch::default() }))
     }
 
+    /// The picture as it is noted, for an operator who has written nothing, and whose durability is not that of those who have:
+    /// unlike [`look`](Exchange::look) it does not judge whether records were lost. The identity is 0 where there is none yet.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Unavailable`] or [`ExchangeError::Unknown`], when Redis does not answer.
+    pub fn glance(&self) -> BoxFuture<'static, Result<Picture, ExchangeError>> {
+        self.start(|inner| async move { inner.glance().await })
+    }
+
     /// Starts something on the connections' thread.
     fn start<T: Send + 'static, F: Future<Output = Result<T, ExchangeError>> + Send + 'static>(
         &self,
@@ -122,9 +131,15 @@ impl Inner {
 
     async fn look(&self) -> Result<Picture, ExchangeError> {
         self.watch.look(&self.core).await;
-        let command = self.picture_script(&script::LOOK);
-        let picture = self.call(&Call::read(&script::LOOK, command)).await?;
-        self.complete(picture).await
+        self.complete(self.picture().await?).await
+    }
+
+    async fn glance(&self) -> Result<Picture, ExchangeError> {
+        read_picture(self.picture().await?).ok_or_else(|| ExchangeError::Unavailable(misshapen("the picture")))
+    }
+
+    async fn picture(&self) -> Result<Value, ExchangeError> {
+        self.call(&Call::read(&script::LOOK, self.picture_script(&script::LOOK))).await
     }
 
     /// A picture whose records have no identity, as after `FLUSHALL`, is none yet.

@@ -23,6 +23,9 @@ pub(super) const REDIRECTS_MAX: usize = 5;
 /// The map of slots is read anew at most this often.
 pub(super) const MAP_PAUSE: Duration = Duration::from_millis(100);
 
+/// While no server answers, the map is tried at every moment; a failure is logged this often.
+pub(super) const OUTAGE_SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// Connections for writes to one server. Redis syncs once a turn for all connections, and takes a bounded piece of each: with
 /// `appendfsync always` several make one sync serve more commits.
 pub(super) const WRITE_LINKS: usize = 8;

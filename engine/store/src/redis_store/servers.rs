@@ -30,6 +30,8 @@ pub(super) struct Servers {
     read_at: tokio::sync::Mutex<Option<Instant>>,
     /// A read of the map is planned.
     is_reading: Mutex<bool>,
+    /// When it was said last that the map cannot be read.
+    said_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -42,7 +44,14 @@ struct Map {
 impl Servers {
     pub(super) fn new(supplies: Arc<Supplies>, seeds: Vec<Address>) -> Self {
         let map = RwLock::new(Map { slots: vec![None; SLOTS], ..Map::default() });
-        Self { supplies, seeds, map, read_at: tokio::sync::Mutex::new(None), is_reading: Mutex::new(false) }
+        Self {
+            supplies,
+            seeds,
+            map,
+            read_at: tokio::sync::Mutex::new(None),
+            is_reading: Mutex::new(false),
+            said_at: Mutex::new(None),
+        }
     }
 
     pub(super) fn supplies(&self) -> &Arc<Supplies> {
@@ -174,7 +183,7 @@ impl Servers {
             let servers = Arc::clone(self);
             tokio::spawn(async move {
                 if let Err(error) = servers.read_map().await {
-                    tracing::warn!(%error, "the map of the Redis servers cannot be read");
+                    servers.say_unreadable(&error);
                 }
                 for server in servers.masters() {
                     server.look_again().await;
@@ -182,6 +191,16 @@ impl Servers {
                 *servers.is_reading.lock().unwrap_or_else(PoisonError::into_inner) = false;
             });
         }
+    }
+
+    /// An outage is said now and then, not with every attempt.
+    fn say_unreadable(&self, error: &ConnectError) {
+        let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if said_at.is_some_and(|said_at| said_at.elapsed() < limits::OUTAGE_SAID_EVERY) {
+            return tracing::debug!(%error, "the map of the Redis servers cannot be read");
+        }
+        *said_at = Some(Instant::now());
+        tracing::warn!(%error, "the map of the Redis servers cannot be read: tried until it can");
     }
 
     /// Reads the map anew, from whoever answers first. Without a cluster: looks for the master among the seeds.

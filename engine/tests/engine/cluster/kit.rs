@@ -16,10 +16,11 @@ use jono_engine::cluster::limits::BEAT_EVERY_MS;
 use jono_engine::cluster::{Card, ClusterConfig};
 use jono_engine::request::{Answer, Outcome, Query, ReplyTo};
 use jono_engine::{Engine, EngineConfig};
-use jono_store::{Exchange as _, Member, MemoryExchange, MemoryStore, NodeId, Picture};
+use jono_store::{Exchange as _, Member, MemoryExchange, MemoryStore, NodeId, Picture, Store};
 use tokio::sync::oneshot;
 
 use super::client::{Client, Desk};
+use super::losing_store::LosingStore;
 use super::wire::Wire;
 use crate::kit::*;
 
@@ -51,6 +52,7 @@ pub enum State {
 
 pub struct Process {
     pub name: String,
+    store: Arc<LosingStore>,
     pub engine: Engine,
     pub clock: Arc<ManualClock>,
     pub wire: Wire,
@@ -110,7 +112,7 @@ impl Cluster {
         let name = format!("process {number}");
         let clock = ManualClock::at(BEGINNING + self.now_ms);
         let wire = Wire::over(self.exchange.connection());
-        let store = Arc::new(self.records.reopen());
+        let store = Arc::new(LosingStore::on(&self.records));
         let config = EngineConfig { arbiters: 1, shards: self.shards, clock: clock.clone(), panic_if: None };
         let cluster = ClusterConfig {
             exchange: Arc::new(wire.clone()),
@@ -119,7 +121,7 @@ impl Cluster {
             name: name.clone(),
             version: "test".into(),
         };
-        let mut starting = std::pin::pin!(Engine::start_among(store, config, cluster));
+        let mut starting = std::pin::pin!(Engine::start_among(Arc::clone(&store) as Arc<dyn Store>, config, cluster));
         // The first one that serves shards is waited for by those that came before it.
         let engine = loop {
             if let std::task::Poll::Ready(started) = glance(&mut starting).await {
@@ -132,10 +134,22 @@ impl Cluster {
         };
         let desk = Desk::attach(&engine);
         let (state, beat) = (State::Alive, (NodeId(0), 0));
-        self.processes.push(Process { name, engine, clock, wire, desk, state, beat, beaten_at: self.now_ms });
+        self.processes.push(Process { name, store, engine, clock, wire, desk, state, beat, beaten_at: self.now_ms });
         // Everybody else has seen it.
         self.pass(300).await;
         number
+    }
+
+    /// Everything that the processes share is gone, as after `FLUSHALL`; they themselves go on.
+    pub fn lose_everything(&mut self) {
+        self.lose_records();
+        self.exchange.faults().forget_everything();
+    }
+
+    /// The records are gone.
+    pub fn lose_records(&mut self) {
+        self.records = MemoryStore::new();
+        self.processes.iter().for_each(|process| process.store.lose_everything(&self.records));
     }
 
     // ---- time

@@ -3,8 +3,11 @@
 
 mod client;
 mod kit;
+mod losing_store;
+mod wire;
 
 mod crashing;
+mod emptying;
 mod losing;
 mod moving;
 mod racing;
@@ -12,4 +15,3 @@ mod random;
 mod settings;
 mod stopping;
 mod talking;
-mod wire;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Action, Frame, Frames, Reach, Settings, Side, Tag, Target, Told, Upgrade, Who, Wrong, json_escape};
+use super::{Action, Frame, Frames, Reach, Settings, Side, Tag, Target, Told, Upgrade, Who, Writing, Wrong, json_escape};
 use wire::{Event, Followed, Incoming, Kind, Opened, Taken, append, parse, question, refused, request, request_id};
 
 /// What Jono must be told to be loaded; made by the preparation of a run.
@@ -140,10 +140,10 @@ impl Jono {
         follow.fresh = false;
         let number = self.conversations[conversation].number;
         match event.kind {
-            "message" => told.extend(Tag::find(event.body.get().as_bytes()).map(|tag| Told::Delivered { tag })),
-            "note" => match (who, Tag::find(event.body.get().as_bytes())) {
+            "message" => told.extend(Told::shown(event.body.get().as_bytes(), Writing::Json)),
+            "note" => match (who, Tag::find(event.body.get().as_bytes(), Writing::Json)) {
                 (Who::Customer(_), _) => told.push(Told::Wrong(Wrong::Foreign)),
-                (Who::Agent(_), Some(tag)) if tag.side == Side::Note => told.push(Told::Delivered { tag }),
+                (Who::Agent(_), Some((tag, intact))) if tag.side == Side::Note => told.push(Told::Delivered { tag, intact }),
                 (Who::Agent(_), _) => {}
             },
             "claimed" | "assigned" => {
