@@ -151,7 +151,7 @@ impl Host {
         let residents = |host: &Host| -> Vec<Address> { host.addresses().filter(|address| moved.holds(*address)).collect() };
         residents(self).into_iter().for_each(|address| self.give(address, Parcel::Reload));
         while self.residents.borrow().keys().any(|address| moved.holds(*address)) {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.followers.borrow_mut().retain(|address, _| !moved.holds(*address));
     }
