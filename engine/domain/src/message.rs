@@ -51,6 +51,28 @@ impl Order {
     }
 }
 
+impl Order {
+    /// Whether it does no harm when it comes twice, or late: it only asks, or says what has been true since. Nothing needs to be
+    /// remembered of it.
+    #[must_use]
+    pub fn may_come_twice(&self) -> bool {
+        use conversation::Command as Talk;
+        match self {
+            Order::Organisation(_, command) => {
+                matches!(**command, organisation::Command::Describe | organisation::Command::ListPresence)
+            }
+            Order::Queue(_, command) => {
+                matches!(**command, queue::Command::Describe | queue::Command::List { .. } | queue::Command::RowsOf { .. })
+            }
+            Order::Agent(_, command) => matches!(**command, agent::Command::Describe),
+            Order::Customer(_, command) => matches!(**command, customer::Command::Describe),
+            Order::Conversation(_, command) => {
+                matches!(**command, Talk::Describe | Talk::Type { .. } | Talk::Read { .. } | Talk::Touch { .. })
+            }
+        }
+    }
+}
+
 /// An instruction to the shell. Every one may be carried out twice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {

@@ -293,6 +293,7 @@ impl ClusterBus {
         }
         if let Letter::Ask(ask) = &mut letter
             && ask.key.is_none()
+            && !ask.order.may_come_twice()
         {
             // No client can choose such a key: it has a character that the protocol refuses.
             ask.key = Some(format!("\u{1}{}.{number}", self.me().0));
