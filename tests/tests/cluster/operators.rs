@@ -24,6 +24,21 @@ fn roles_need_redis() {
 }
 
 #[test]
+fn an_agent_is_told_to_read_lists_again_when_another_engine_serves_the_queue() {
+    run(async {
+        let redis = RedisServer::start(&["appendonly yes", "appendfsync always"]);
+        let mut system = System::start(&redis.url(), "disk", 1, 1).await;
+        let mut anna = system.agent(0, "anna").await;
+        system.add_engine().await;
+        system.engines[0].terminate();
+        assert!(system.engines[0].ended().await.success());
+        assert!(anna.told("queue.renewed").await["queue"].is_string());
+        // Nothing else is needed: the session goes on.
+        anna.ok("conversation.list", serde_json::json!({ "view": "open" })).await;
+    });
+}
+
+#[test]
 fn the_status_shows_who_owns_what() {
     run(async {
         let redis = RedisServer::start(&["appendonly yes", "appendfsync always"]);

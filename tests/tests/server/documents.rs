@@ -107,7 +107,9 @@ async fn all_that_is_documented_is_heard() {
 
     let heard: BTreeSet<&str> = [&vera, &ville, &ben, &cleo, &anna, &olivia].into_iter().flat_map(names).collect();
     let methods = world.documents.methods().map(|method| method.name());
-    let documented: BTreeSet<&str> = methods.chain(world.documents.notifications()).collect();
+    let mut documented: BTreeSet<&str> = methods.chain(world.documents.notifications()).collect();
+    // Said only among several processes: heard in `cluster/operators.rs`.
+    assert!(documented.remove("queue.renewed"));
     assert_eq!(documented.difference(&heard).collect::<Vec<_>>(), Vec::<&&str>::new(), "documented, and not heard");
 }
 
