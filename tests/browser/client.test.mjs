@@ -147,7 +147,7 @@ test("it comes back with what it has, and reads a gap that the server could not 
     mock.timers.tick(600);
     const second = sockets.at(-1);
     second.open();
-    assert.deepEqual(second.last("session.open").params, { role: "customer", site: "demo", resume: "token-1", since: { conv_1: 1 } });
+    assert.deepEqual(second.last("session.open").params, { role: "customer", site: "demo", resume: "token-1", since: { conv_1: 1 }, log: "log-1" });
     second.answer("session.open", { ...OPENED, conversations: [conversation(4, 5)] });
     second.tell("conversation.event", event(5, 4));
     second.answer("conversation.history", { events: [event(2, 1), event(3, 2), event(4, 3)], head: 5, more: false });
