@@ -101,7 +101,7 @@ impl Host {
             }
             Standing::Lost => return self.turn_away(catch_up),
             Standing::Gone => {
-                return self.reply(catch_up.follow.reply_to, Err(unfollowed_meanwhile()), deliveries);
+                return catch_up.follow.reply_to.answer(Err(unfollowed_meanwhile()), deliveries);
             }
         }
         let CatchUp { follow, ticket, audience, state, unasked, followers, .. } = catch_up;
@@ -111,7 +111,7 @@ impl Host {
             Address::Conversation(conversation) if unasked => {
                 deliveries.push((session, Delivery::Following { conversation, state: Box::new(state), audience, from_seq }));
             }
-            _ => self.reply(reply_to, Ok(Outcome::Following { state, audience, from_seq }), deliveries),
+            _ => reply_to.answer(Ok(Outcome::Following { state, audience, from_seq }), deliveries),
         }
         if let Address::Conversation(conversation) = what {
             deliveries.extend(entries.into_iter().map(|entry| {

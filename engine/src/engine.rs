@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jono_domain::account::Who;
 use jono_domain::message::{Address, Order};
-use jono_domain::reply::Refusal;
 use jono_store::{CommitError, ExchangeError, ReadError, Store};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -25,7 +24,7 @@ use crate::host::Common;
 use crate::lease::Tenure;
 use crate::letter::{Ask, Letter};
 use crate::limits::{QUERIES_MAX, START_PATIENCE_MS, STOP_PATIENCE_MS};
-use crate::output::unavailable;
+use crate::output::{busy, unavailable};
 use crate::request::{Answer, Follow, Full, Query, ReplyTo, Request};
 
 /// Orders at which an entity panics: a bug on demand, for tests.
@@ -255,7 +254,7 @@ impl Engine {
         let (sender, receiver) = oneshot::channel();
         let request = Request { who, key, order, reply_to: ReplyTo::Once(sender) };
         if self.send(request).is_err() {
-            return Err(Refusal::Busy { retry_after_ms: crate::limits::RETRY_AFTER_MS });
+            return Err(busy());
         }
         receiver.await.unwrap_or_else(|_| Err(unavailable()))
     }

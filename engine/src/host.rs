@@ -15,7 +15,6 @@ use jono_domain::machine::{Context, Machine as _};
 use jono_domain::message::Address;
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
-use jono_domain::reply::Refusal;
 use jono_store::{Loaded, ShardId, Store};
 
 use crate::bus::{Bus, Inbox};
@@ -29,8 +28,8 @@ use crate::entity::{Entity, Parcel};
 use crate::kind::{Kind, shard_of};
 use crate::lease::Tenure;
 use crate::letter::Letter;
-use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN, RETRY_AFTER_MS};
-use crate::output::{CatchUp, Output, SharedFollowers, unavailable};
+use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN};
+use crate::output::{CatchUp, Output, SharedFollowers, busy, unavailable};
 use crate::request::Follow;
 use crate::shard::{Shard, Step, Tale};
 use crate::tenancy::Departures;
@@ -185,8 +184,7 @@ impl Host {
             Parcel::Letter(letter) if letter.is_from_outside() && resident.load.queued.get() >= ENTITY_INBOX_MAX => {
                 drop(residents);
                 self.counters.refused_busy.add(1);
-                let busy = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
-                self.send([Output::Reply(letter.into_reply_to(), Err(busy))]);
+                self.send([Output::Reply(letter.into_reply_to(), Err(busy()))]);
             }
             parcel => resident.put(parcel),
         }

@@ -91,6 +91,11 @@ pub(crate) fn unavailable() -> Refusal {
     Refusal::Unavailable { retry_after_ms: RETRY_AFTER_MS }
 }
 
+/// The answer when there is no room: nothing was done.
+pub(crate) fn busy() -> Refusal {
+    Refusal::Busy { retry_after_ms: RETRY_AFTER_MS }
+}
+
 /// The answer to a session that left, or was made to, before it was sent what it asked for.
 pub(crate) fn unfollowed_meanwhile() -> Refusal {
     Refusal::conflict("unfollowed meanwhile")
@@ -116,7 +121,7 @@ impl Host {
         let mut deliveries = Vec::new();
         for output in outputs {
             match output {
-                Output::Reply(reply_to, answer) => self.reply(reply_to, answer, &mut deliveries),
+                Output::Reply(reply_to, answer) => reply_to.answer(answer, &mut deliveries),
                 Output::Post(letter) => self.post(letter, &mut deliveries),
                 Output::Publish(followers, audience, notice) => {
                     followers.borrow_mut().publish(audience, &notice, &mut deliveries)
@@ -150,19 +155,9 @@ impl Host {
         }
     }
 
-    pub(crate) fn reply(&self, reply_to: ReplyTo, answer: Answer, deliveries: &mut Vec<(SessionRef, Delivery)>) {
-        match reply_to {
-            ReplyTo::Session { session, request } => deliveries.push((session, Delivery::Answer { request, answer })),
-            // Whoever asked may have gone.
-            ReplyTo::Once(sender) => drop(sender.send(answer)),
-            ReplyTo::Nobody => {}
-        }
-    }
-
     fn post(&self, letter: Letter, deliveries: &mut Vec<(SessionRef, Delivery)>) {
         if let Err(letter) = self.bus.post(letter) {
-            let busy = Refusal::Busy { retry_after_ms: RETRY_AFTER_MS };
-            self.reply(letter.into_reply_to(), Err(busy), deliveries);
+            letter.into_reply_to().answer(Err(busy()), deliveries);
         }
     }
 

@@ -9,7 +9,7 @@ use jono_domain::time::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
-use crate::delivery::SessionRef;
+use crate::delivery::{Delivery, SessionRef};
 
 /// To whom an answer goes. A request is answered exactly once, unless the process ends first.
 #[derive(Debug, Default)]
@@ -26,6 +26,18 @@ pub enum ReplyTo {
     /// Nobody waits.
     #[default]
     Nobody,
+}
+
+impl ReplyTo {
+    /// Answers: at once, or with the deliveries.
+    pub(crate) fn answer(self, answer: Answer, deliveries: &mut Vec<(SessionRef, Delivery)>) {
+        match self {
+            ReplyTo::Session { session, request } => deliveries.push((session, Delivery::Answer { request, answer })),
+            // Whoever asked may have gone.
+            ReplyTo::Once(sender) => drop(sender.send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
 }
 
 /// Between processes: a session and its number. Whoever waits in this process is given a number before a request leaves it.

@@ -24,7 +24,7 @@ use crate::delivery::{Delivery, Moved, SessionRef};
 use crate::kind::shard_of;
 use crate::lease::Tenure;
 use crate::letter::Letter;
-use crate::output::unavailable;
+use crate::output::{busy, unavailable};
 use crate::request::{Answer, Follow, ReplyTo};
 
 /// Behind this number of a process answers to its own requests arrive, instead of a listener's sessions.
@@ -220,14 +220,13 @@ impl ClusterBus {
     /// A letter from another process, for an entity of this one; if it is none, whoever sent it will hear of the owner.
     pub(crate) fn receive(&self, letter: Letter) {
         let shard = shard_of(letter.address(), self.shard_count);
-        if !self.is_mine(shard) {
+        if self.route(shard) != Some(self.me()) {
             self.counters.misrouted.add(1);
             return self.answer(letter.into_reply_to(), Err(unavailable()));
         }
         if let Err(letter) = self.local.post(letter) {
-            let busy = jono_domain::reply::Refusal::Busy { retry_after_ms: crate::limits::RETRY_AFTER_MS };
             self.counters.refused_busy.add(1);
-            self.answer(letter.into_reply_to(), Err(busy));
+            self.answer(letter.into_reply_to(), Err(busy()));
         }
     }
 
@@ -243,18 +242,20 @@ impl ClusterBus {
 
     // ---- within
 
-    fn is_mine(&self, shard: ShardId) -> bool {
-        let routes = self.routes.load();
-        routes.get(usize::from(shard.0)).copied().flatten().is_some_and(|(node, _)| node == self.me())
+    /// Who owns the shard.
+    fn route(&self, shard: ShardId) -> Option<NodeId> {
+        self.routes.load().get(usize::from(shard.0)).copied().flatten().map(|(node, _)| node)
+    }
+
+    /// What a listener of this process, or its requests, are to the others.
+    fn gateway(&self, listener: u64) -> u64 {
+        u64::from(self.me().0) << LISTENER_BITS | listener
     }
 
     fn answer(&self, reply_to: ReplyTo, answer: Answer) {
-        match reply_to {
-            ReplyTo::Session { session, request } => self.deliver(vec![(session, Delivery::Answer { request, answer })]),
-            // Whoever asked may have gone.
-            ReplyTo::Once(sender) => drop(sender.send(answer)),
-            ReplyTo::Nobody => {}
-        }
+        let mut batch = Vec::new();
+        reply_to.answer(answer, &mut batch);
+        self.deliver(batch);
     }
 
     fn is_from_here(reply_to: &ReplyTo) -> bool {
@@ -267,11 +268,7 @@ impl ClusterBus {
 
     fn named(&self, session: SessionRef) -> SessionRef {
         let is_from_here = session.gateway <= GATEWAYS_MAX;
-        if is_from_here {
-            SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | session.gateway, ..session }
-        } else {
-            session
-        }
+        if is_from_here { SessionRef { gateway: self.gateway(session.gateway), ..session } } else { session }
     }
 
     /// A request of this process gets a number, and a key if it has none, so that it may be sent twice.
@@ -283,7 +280,7 @@ impl ClusterBus {
             Letter::Follow { follow, .. } => Some((follow.session, follow.what)),
             Letter::Ask(_) | Letter::Unfollow { .. } => None,
         };
-        let asked = SessionRef { gateway: u64::from(self.me().0) << LISTENER_BITS | ASKED, session: number };
+        let asked = SessionRef { gateway: self.gateway(ASKED), session: number };
         let Some(place) = letter.reply_to_mut() else { return Ok(()) };
         let reply_to = std::mem::replace(place, ReplyTo::Session { session: asked, request: 0 });
         if !self.tenure.holds(now) {
@@ -302,12 +299,12 @@ impl ClusterBus {
         let bytes = item.encode();
         let Item::Letter(letter) = item else { return Ok(()) };
         // Looked up before it is noted: if the owner changes in between, it is sent again with those before it.
-        let route = self.routes.load().get(usize::from(shard.0)).copied().flatten();
+        let route = self.route(shard);
         if !self.asked().wait(number, reply_to, (shard, bytes.clone()), follows, now) {
             return Ok(());
         }
         match route {
-            Some((node, _)) if node == self.me() => self.local.post(letter).map_err(|mut letter| {
+            Some(node) if node == self.me() => self.local.post(letter).map_err(|mut letter| {
                 let reply_to = self.asked().withdraw(number);
                 if let (Some(place), Some(reply_to)) = (letter.reply_to_mut(), reply_to) {
                     *place = reply_to;
@@ -315,7 +312,7 @@ impl ClusterBus {
                 debug_assert!(is_from_outside, "only those are refused");
                 letter
             }),
-            Some((node, _)) => {
+            Some(node) => {
                 self.put(node, bytes);
                 Ok(())
             }
@@ -331,14 +328,14 @@ impl ClusterBus {
     }
 
     fn send_again(&self, shard: ShardId, item: Bytes) {
-        match self.routes.load().get(usize::from(shard.0)).copied().flatten() {
-            Some((node, _)) if node == self.me() => {
+        match self.route(shard) {
+            Some(node) if node == self.me() => {
                 if let Some(Item::Letter(letter)) = Item::decode(&item) {
                     // Full: it will be sent once more.
                     let _ = self.local.post(letter);
                 }
             }
-            Some((node, _)) => self.put(node, item),
+            Some(node) => self.put(node, item),
             None => {}
         }
     }
@@ -350,11 +347,7 @@ impl ClusterBus {
         }
         let Delivery::Answer { answer, .. } = delivery else { return };
         let Some((reply_to, answer)) = self.asked().answered(session.session, answer, self.clock.now()) else { return };
-        match reply_to {
-            ReplyTo::Session { session, request } => batch.push((session, Delivery::Answer { request, answer })),
-            ReplyTo::Once(sender) => drop(sender.send(answer)),
-            ReplyTo::Nobody => {}
-        }
+        reply_to.answer(answer, batch);
     }
 
     fn deliver_here(&self, batch: Vec<(SessionRef, Delivery)>) {
@@ -379,9 +372,9 @@ impl Bus for ClusterBus {
         if letter.reply_to_mut().is_some_and(|reply_to| Self::is_from_here(reply_to)) {
             return self.ask(letter, shard);
         }
-        let route = self.routes.load().get(usize::from(shard.0)).copied().flatten();
+        let route = self.route(shard);
         let is_told_once = letter.is_told_once();
-        if let Some((node, _)) = route
+        if let Some(node) = route
             && node == self.me()
             && !is_told_once
         {
@@ -393,8 +386,8 @@ impl Bus for ClusterBus {
             self.told().keep(shard, bytes.clone(), self.clock.now());
         }
         match (route, item) {
-            (Some((node, _)), Item::Letter(letter)) if node == self.me() => return self.local.post(letter),
-            (Some((node, _)), _) => self.put(node, bytes),
+            (Some(node), Item::Letter(letter)) if node == self.me() => return self.local.post(letter),
+            (Some(node), _) => self.put(node, bytes),
             // Whoever waits asks again; what is told is told again.
             (None, _) => {}
         }

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jono_store::{NodeId, Owner, ShardId};
 
-use super::limits::{ACQUIRE_AT_ONCE, SEND_AGAIN_AFTER_MS};
+use super::limits::{ACQUIRE_AT_ONCE, SEND_AGAIN_AFTER_MS, TRIES_MAX};
 use super::membership::Orders;
 use super::node::{Event, Node};
 use crate::arbiters::Job;
@@ -137,7 +137,7 @@ impl Node {
         self.bus.publish_owners(&owners);
         let (exchange, clock) = (Arc::clone(&self.config.exchange), Arc::clone(&self.common.clock));
         actix_rt::spawn(async move {
-            for _ in 0..20 {
+            for _ in 0..TRIES_MAX {
                 match exchange.publish_owners(owners.clone()).await {
                     Ok(()) => return,
                     Err(error) => {

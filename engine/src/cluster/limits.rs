@@ -50,3 +50,5 @@ pub const LAST_WORDS_PATIENCE_MS: u64 = 1_000;
 pub const CALM_AFTER_MS: u64 = 2_000;
 /// Listeners of one process that sessions come through.
 pub const GATEWAYS_MAX: u64 = 255;
+/// How often owners are published, and settings read, before it is given up: the picture, and whoever changes them next, make it good.
+pub const TRIES_MAX: usize = 20;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::bus::ClusterBus;
 use super::envelope::{Item, owners_of, unpack};
 use super::incoming::{Arrival, Incoming};
-use super::limits::{RECEIVE_PATIENCE_MS, SEND_AGAIN_AFTER_MS};
+use super::limits::{RECEIVE_PATIENCE_MS, SEND_AGAIN_AFTER_MS, TRIES_MAX};
 use super::node::Event;
 use super::settings;
 use crate::arbiters::{Arbiters, Job};
@@ -129,7 +129,7 @@ impl Receiver {
     /// Before anything that was sent behind it: whoever changed settings and has the answer finds them changed.
     async fn read_settings(&self, organisation: OrganisationId) {
         let Common { store, shard_count, directory, clock, .. } = &self.common;
-        for _ in 0..20 {
+        for _ in 0..TRIES_MAX {
             match settings::read_one(store, *shard_count, directory, organisation).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(%error, "settings could not be read: tried again"),

@@ -17,8 +17,8 @@ use crate::delivery::Moved;
 use crate::host::{Host, Load};
 use crate::kind::Kind;
 use crate::letter::{Ask, Letter};
-use crate::limits::{LOADING_MAX, RETRY_AFTER_MS, RETRY_QUARANTINED_MS};
-use crate::output::{Asker, FollowAgain, Output, SharedFollowers, unavailable};
+use crate::limits::{LOADING_MAX, RETRY_QUARANTINED_MS};
+use crate::output::{Asker, FollowAgain, Output, SharedFollowers, busy, unavailable};
 use crate::recent::Recent;
 use crate::request::ReplyTo;
 
@@ -141,7 +141,7 @@ impl<M: Kind> Entity<M> {
             Stage::Loading(_, waiting) if waiting.len() < LOADING_MAX || !is_from_outside(&parcel) => waiting.push(parcel),
             Stage::Loading(..) => {
                 self.host.counters.refused_busy.add(1);
-                self.refuse(parcel, Refusal::Busy { retry_after_ms: RETRY_AFTER_MS });
+                self.refuse(parcel, busy());
             }
             Stage::Quarantined => self.turn_away(parcel),
             Stage::Ready => self.open(parcel, ctx),

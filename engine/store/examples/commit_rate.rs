@@ -5,18 +5,19 @@
 //! cargo run --release -p jono-store --example commit_rate [-- <directory>]
 //! ```
 
+mod chat;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jono_store::{Answer, Batch, Durability, FjallStore, IndexChange, ShardId, Store, Write, contract};
+use jono_store::{Batch, Durability, FjallStore, ShardId, Store, Write};
+
+use chat::{RECORD_BYTES, message};
 
 /// How long one row is measured.
 const ROW: Duration = Duration::from_secs(2);
-
-/// Bytes of a record, about a short chat message with its envelope.
-const RECORD_BYTES: usize = 200;
 
 const SHARDS: u16 = 16;
 
@@ -100,16 +101,4 @@ async fn row(store: &FjallStore, under_way: usize, writes: usize) -> Result<(), 
         latencies_us[commits - 1],
     );
     Ok(())
-}
-
-/// What one chat message changes: a record, an answer, a list entry, and now and then a snapshot.
-fn message(place: usize, seq: u64) -> Write {
-    let text = Bytes::from(vec![b'x'; RECORD_BYTES]);
-    Write {
-        log: vec![text.clone()],
-        snapshot: seq.is_multiple_of(64).then(|| text.clone()),
-        answers: vec![Answer { key: Bytes::from(format!("{seq:032}")), at_ms: seq, value: Bytes::from_static(b"ok") }],
-        index: vec![IndexChange::Put { key: Bytes::from(format!("list/{place}")), value: Bytes::new() }],
-        ..contract::write(&format!("c{place:016}"), seq - 1, &[])
-    }
 }

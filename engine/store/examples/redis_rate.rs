@@ -5,23 +5,21 @@
 //! cargo run --release -p jono-store --example redis_rate
 //! ```
 
+mod chat;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jono_store::{
-    Answer, Batch, Durability, Exchange, IndexChange, NodeId, Position, RedisExchange, RedisOptions, RedisStore, ShardId, Store,
-    Write, contract,
-};
+use jono_store::{Batch, Durability, Exchange, NodeId, Position, RedisExchange, RedisOptions, RedisStore, ShardId, Store};
 use jono_test_redis::RedisServer;
+
+use chat::{RECORD_BYTES, message};
 
 /// How long one row is measured.
 const ROW: Duration = Duration::from_secs(2);
-
-/// Bytes of a record, about a short chat message with its envelope.
-const RECORD_BYTES: usize = 200;
 
 const SHARDS: u16 = 64;
 
@@ -109,18 +107,6 @@ async fn commits(server: &RedisServer, store: &RedisStore, under_way: usize, wri
         cpu / (commits * writes) as f64,
     );
     Ok(())
-}
-
-/// What one chat message changes: a record, an answer, a list entry, and now and then a snapshot.
-fn message(place: usize, seq: u64) -> Write {
-    let text = Bytes::from(vec![b'x'; RECORD_BYTES]);
-    Write {
-        log: vec![text.clone()],
-        snapshot: seq.is_multiple_of(64).then(|| text.clone()),
-        answers: vec![Answer { key: Bytes::from(format!("{seq:032}")), at_ms: seq, value: Bytes::from_static(b"ok") }],
-        index: vec![IndexChange::Put { key: Bytes::from(format!("list/{place}")), value: Bytes::new() }],
-        ..contract::write(&format!("c{place:016}"), seq - 1, &[])
-    }
 }
 
 /// Messages to boxes in turn; each box is read over a connection of its own that waits.

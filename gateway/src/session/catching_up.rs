@@ -19,13 +19,12 @@ use jono_engine::request::{Answer, Outcome, Query};
 use jono_socket::Text;
 
 use super::limits::{BEHIND_OVER_BYTES, CATCH_UP_EVENTS, CAUGHT_UP_BELOW_BYTES};
-use super::open::{Context, Open, send_encoded};
+use super::open::{Context, Open, send_encoded, tell_unfollowed};
 use super::render::{Reader, Render};
 use super::replies::Slot;
 use super::tracks::Step;
 use crate::wire::event::Event;
-use crate::wire::id::Id;
-use crate::wire::notifications::{self, Unfollowed, say};
+use crate::wire::notifications::{self, say};
 
 impl Open {
     // ---- what is followed, and from where
@@ -219,8 +218,7 @@ impl Open {
             Ok(_) | Err(_) => {
                 // It may not be seen any more; without it there is no keeping the promise.
                 self.unfollow(Address::Conversation(conversation), context);
-                let unfollowed = say("conversation.unfollowed", &Unfollowed { conversation: Id(conversation) });
-                context.sink.send(Text::from(unfollowed));
+                tell_unfollowed(conversation, context);
                 self.go_on(context);
             }
         }

@@ -10,12 +10,12 @@ use jono_engine::delivery::{Moved, Shared};
 use jono_engine::request::{Answer, Outcome};
 use jono_socket::Text;
 
-use super::open::{Context, Open, send_encoded};
+use super::open::{Context, Open, send_encoded, tell_unfollowed};
 use super::party::Party;
 use super::render::Render;
 use super::replies::Slot;
 use crate::wire::id::Id;
-use crate::wire::notifications::{QueueRenewed, Unfollowed, say};
+use crate::wire::notifications::{QueueRenewed, say};
 
 impl Open {
     /// Others serve these entities now.
@@ -29,14 +29,8 @@ impl Open {
     }
 
     fn follow_anew(&mut self, is_meant: impl Fn(Address) -> bool, context: &mut Context<'_>) {
-        let account = match &self.party {
-            Party::Customer(party) => [Some(Address::Customer(party.customer)), None],
-            Party::Agent(party) => {
-                [Some(Address::Agent(party.signed_in.agent)), Some(Address::Organisation(party.signed_in.organisation))]
-            }
-        };
         let followed = self.tracks.conversations().map(Address::Conversation);
-        let followed = followed.chain(self.subscribed().iter().copied().map(Address::Queue)).chain(account.into_iter().flatten());
+        let followed = followed.chain(self.subscribed().iter().copied().map(Address::Queue)).chain(self.party.own());
         let meant: Vec<Address> = followed.filter(|what| is_meant(*what) && !self.anew.contains(what)).collect();
         self.anew.extend(meant);
         self.go_on_anew(context);
@@ -88,8 +82,7 @@ impl Open {
             }
             (Address::Conversation(conversation), Err(_)) => {
                 if self.tracks.unfollow(conversation) {
-                    let unfollowed = say("conversation.unfollowed", &Unfollowed { conversation: Id(conversation) });
-                    context.sink.send(Text::from(unfollowed));
+                    tell_unfollowed(conversation, context);
                 }
             }
             // Rights that were taken away are told otherwise.

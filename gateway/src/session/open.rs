@@ -280,8 +280,7 @@ impl Open {
             }
             Delivery::Unfollowed(conversation) => {
                 if self.tracks.unfollow(conversation) {
-                    let unfollowed = say("conversation.unfollowed", &Unfollowed { conversation: Id(conversation) });
-                    context.sink.send(Text::from(unfollowed));
+                    tell_unfollowed(conversation, context);
                 }
             }
         }
@@ -432,13 +431,7 @@ impl Open {
                 _ => {}
             }
         }
-        match &self.party {
-            Party::Customer(party) => engine.unfollow(session, Address::Customer(party.customer)),
-            Party::Agent(party) => {
-                engine.unfollow(session, Address::Organisation(party.signed_in.organisation));
-                engine.unfollow(session, Address::Agent(party.signed_in.agent));
-            }
-        }
+        self.party.own().for_each(|what| engine.unfollow(session, what));
     }
 }
 
@@ -450,6 +443,12 @@ pub(super) enum Then {
     Close,
     /// What it was opened with does not stand any more.
     Expire,
+}
+
+/// The client learns that it follows the conversation no more.
+pub(super) fn tell_unfollowed(conversation: ConversationId, context: &mut Context<'_>) {
+    let unfollowed = say("conversation.unfollowed", &Unfollowed { conversation: Id(conversation) });
+    context.sink.send(Text::from(unfollowed));
 }
 
 pub(super) fn send_encoded(notice: &Shared<Notice>, audience: Audience, context: &mut Context<'_>) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jono_domain::account::{Audience, Role, Who};
 use jono_domain::conversation::{MetadataValue, Row, RowState};
 use jono_domain::id::{AgentId, CustomerId, OrganisationId, QueueId, SiteId};
+use jono_domain::message::Address;
 use jono_domain::organisation::Organisation;
 
 use super::accounts::Account;
@@ -53,6 +54,17 @@ impl Party {
             Party::Customer(party) => party.organisation,
             Party::Agent(party) => party.signed_in.organisation,
         }
+    }
+
+    /// What every session of this account follows: the account, and of agents their organisation.
+    pub(super) fn own(&self) -> impl Iterator<Item = Address> + use<> {
+        let (account, organisation) = match self {
+            Party::Customer(party) => (Address::Customer(party.customer), None),
+            Party::Agent(party) => {
+                (Address::Agent(party.signed_in.agent), Some(Address::Organisation(party.signed_in.organisation)))
+            }
+        };
+        organisation.into_iter().chain([account])
     }
 
     /// Does the conversation itself say that the account has it: an agent holds it, or a customer's has not ended?
