@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_rt::{Arbiter, ArbiterHandle};
+use actix_rt::Arbiter;
 use futures_util::StreamExt as _;
 use jono_domain::account::Who;
 use jono_domain::limits::KEY_KEPT_MS;
@@ -41,9 +41,21 @@ pub(crate) enum Job {
     Stop,
 }
 
+/// On which threads the engine runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// On its own: one for each arbiter, and one for what goes on between processes.
+    #[default]
+    Own,
+    /// On the caller's: all of it becomes tasks of the `LocalSet` in which it is started, so that whoever runs that one
+    /// decides what happens when, and ends all of it at any moment by dropping it. For simulations.
+    Callers,
+}
+
 /// All arbiters of a process.
 pub(crate) struct Arbiters {
     jobs: Vec<mpsc::UnboundedSender<Job>>,
+    on: Threads,
     threads: Mutex<Vec<Arbiter>>,
 }
 
@@ -52,13 +64,14 @@ impl Arbiters {
     pub(crate) fn start_owning_all(
         common: &Common,
         inboxes: Vec<Inbox>,
+        on: Threads,
     ) -> (Arc<Self>, impl Future<Output = Result<(), StartError>> + use<>) {
         let count = inboxes.len();
         // Entities need their organisation's settings, so all arbiters read organisations first.
         let (go, gone) = watch::channel(false);
         let mut organisations_read = Vec::new();
         let mut all_read = Vec::new();
-        let arbiters = Self::start(common, inboxes, |index| {
+        let arbiters = Self::start(common, inboxes, on, |index| {
             let shards = (0..common.shard_count).filter(|shard| usize::from(*shard) % count == index).map(ShardId);
             let (first, first_read) = oneshot::channel();
             let (second, second_read) = oneshot::channel();
@@ -75,32 +88,39 @@ impl Arbiters {
     }
 
     /// For a process whose shards come later.
-    pub(crate) fn start_owning_none(common: &Common, inboxes: Vec<Inbox>) -> Arc<Self> {
-        Self::start(common, inboxes, |_| None)
+    pub(crate) fn start_owning_none(common: &Common, inboxes: Vec<Inbox>, on: Threads) -> Arc<Self> {
+        Self::start(common, inboxes, on, |_| None)
     }
 
-    fn start(common: &Common, inboxes: Vec<Inbox>, mut recovery: impl FnMut(usize) -> Option<Recovery>) -> Arc<Self> {
-        let (mut jobs, mut threads) = (Vec::new(), Vec::new());
+    fn start(
+        common: &Common,
+        inboxes: Vec<Inbox>,
+        on: Threads,
+        mut recovery: impl FnMut(usize) -> Option<Recovery>,
+    ) -> Arc<Self> {
+        let mut arbiters = Self { jobs: Vec::new(), on, threads: Mutex::default() };
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let recovery = recovery(index);
             let common = common.clone();
-            let arbiter = Arbiter::new();
-            arbiter.spawn_fn(move || {
+            arbiters.begin(move || {
                 actix_rt::spawn(run(common, inbox, receiver, recovery));
             });
-            jobs.push(sender);
-            threads.push(arbiter);
+            arbiters.jobs.push(sender);
         }
-        Arc::new(Self { jobs, threads: Mutex::new(threads) })
+        Arc::new(arbiters)
     }
 
-    /// One more thread, which runs no entities and ends with the others.
-    pub(crate) fn add(&self) -> ArbiterHandle {
-        let arbiter = Arbiter::new();
-        let handle = arbiter.handle();
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(arbiter);
-        handle
+    /// Begins something that may take long, on one more thread, which ends with the others.
+    pub(crate) fn begin(&self, task: impl FnOnce() + Send + 'static) {
+        match self.on {
+            Threads::Callers => task(),
+            Threads::Own => {
+                let arbiter = Arbiter::new();
+                arbiter.spawn_fn(task);
+                self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(arbiter);
+            }
+        }
     }
 
     /// To one of them, in turn; says whether it is there.

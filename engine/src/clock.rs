@@ -14,6 +14,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Resolves at that moment or a little later, never before it.
     fn sleep_until(&self, at: Time) -> BoxFuture<'static, ()>;
+
+    /// Resolves after about so long, also where `now` is moved by hand: between two looks at what others are doing.
+    fn rest(&self, ms: u64) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
+    }
 }
 
 /// The machine's clock: read once from the wall at start, then carried on by the monotonic clock, so that

@@ -64,16 +64,18 @@ impl Host {
         let mut commits = Commits::new();
         loop {
             tokio::select! {
-                () = self.line.has_some.notified() => {
-                    // Everything that is ready to run on this arbiter decides first, and joins the batch.
-                    tokio::task::yield_now().await;
-                }
+                // What is confirmed leaves before anything else is begun.
+                biased;
                 Some(first) = commits.next(), if !commits.is_empty() => {
                     let mut all = vec![first];
                     while let Some(Some(next)) = commits.next().now_or_never() {
                         all.push(next);
                     }
                     self.committed(all);
+                }
+                () = self.line.has_some.notified() => {
+                    // Everything that is ready to run on this arbiter decides first, and joins the batch.
+                    tokio::task::yield_now().await;
                 }
             }
             for shard in self.line.take() {

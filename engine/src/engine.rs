@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jono_domain::account::Who;
@@ -11,7 +10,7 @@ use jono_domain::message::{Address, Order};
 use jono_store::{CommitError, ExchangeError, ReadError, Store};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::arbiters::{Arbiters, Job};
+use crate::arbiters::{Arbiters, Job, Threads};
 use crate::bus::{Bus, Inbox, LocalBus};
 use crate::clock::{Clock, SystemClock};
 use crate::cluster::limits::OWNED_PATIENCE_MS;
@@ -27,6 +26,9 @@ use crate::limits::{QUERIES_MAX, START_PATIENCE_MS, STOP_PATIENCE_MS};
 use crate::output::{busy, unavailable};
 use crate::request::{Answer, Follow, Full, Query, ReplyTo, Request};
 
+/// How often it is looked whether nothing is under way.
+const QUIET_LOOK_EVERY_MS: u64 = 2;
+
 /// Orders at which an entity panics: a bug on demand, for tests.
 pub type PanicIf = fn(&Order) -> bool;
 
@@ -39,13 +41,15 @@ pub struct EngineConfig {
     pub shards: u16,
     /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where it runs.
+    pub threads: Threads,
     /// For tests.
     pub panic_if: Option<PanicIf>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { arbiters: 0, shards: 256, clock: SystemClock::start(), panic_if: None }
+        Self { arbiters: 0, shards: 256, clock: SystemClock::start(), threads: Threads::Own, panic_if: None }
     }
 }
 
@@ -138,7 +142,7 @@ impl Engine {
     /// [`StartError`], when the store cannot be read or written.
     pub async fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Engine, StartError> {
         let (common, local, inboxes, constants) = Self::prepare(store, &config, Tenure::for_ever(), true).await?;
-        let (arbiters, read) = Arbiters::start_owning_all(&common, inboxes);
+        let (arbiters, read) = Arbiters::start_owning_all(&common, inboxes, config.threads);
         let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, None, constants)) };
         if let Err(error) = read.await {
             engine.shared.arbiters.stop();
@@ -167,7 +171,7 @@ impl Engine {
         );
         common.bus = Arc::clone(&bus) as Arc<dyn Bus>;
         settings::read_all(&common.store, common.shard_count, &common.directory).await?;
-        let arbiters = Arbiters::start_owning_none(&common, inboxes);
+        let arbiters = Arbiters::start_owning_none(&common, inboxes, config.threads);
         let joined = Self::join(cluster, common.clone(), bus, Arc::clone(&arbiters), constants).await;
         let mut node = match joined {
             Ok(node) => node,
@@ -176,9 +180,14 @@ impl Engine {
                 return Err(error);
             }
         };
-        let serves = tokio::time::timeout(Duration::from_millis(OWNED_PATIENCE_MS), node.serves()).await;
+        let clock = Arc::clone(&common.clock);
+        let serves = tokio::select! {
+            biased;
+            () = node.serves() => true,
+            () = clock.rest(OWNED_PATIENCE_MS) => false,
+        };
         let engine = Engine { shared: Arc::new(Running::new(local, common, arbiters, Some(node), constants)) };
-        if serves.is_err() {
+        if !serves {
             engine.stop().await;
             return Err(StartError::Unserved);
         }
@@ -194,10 +203,10 @@ impl Engine {
         constants: Constants,
     ) -> Result<NodeHandle, StartError> {
         let (joined, has_joined) = oneshot::channel();
-        let arbiter = arbiters.add();
-        arbiter.spawn_fn(move || {
+        let of_node = Arc::clone(&arbiters);
+        arbiters.begin(move || {
             actix_rt::spawn(async move {
-                match Node::join(cluster, common, bus, arbiters, constants).await {
+                match Node::join(cluster, common, bus, of_node, constants).await {
                     Ok((handle, life)) => {
                         let _ = joined.send(Ok(handle));
                         life.await;
@@ -381,10 +390,12 @@ impl Engine {
     async fn settle(&self, patience_ms: u64) {
         // Two quiet looks in a row, since one entity's last word may be another's first.
         let mut quiet = 0;
-        let patience = tokio::time::Instant::now() + Duration::from_millis(patience_ms);
-        while quiet < 2 && tokio::time::Instant::now() < patience {
+        for _ in 0..patience_ms / QUIET_LOOK_EVERY_MS {
             quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            if quiet == 2 {
+                return;
+            }
+            self.shared.common.clock.rest(QUIET_LOOK_EVERY_MS).await;
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) struct Common {
 /// One arbiter's part of the engine. Everything in here runs on one thread.
 pub(crate) struct Host {
     common: Common,
-    pub(crate) shards: RefCell<HashMap<ShardId, Shard>>,
+    pub(crate) shards: RefCell<BTreeMap<ShardId, Shard>>,
     pub(crate) residents: RefCell<HashMap<Address, Resident>>,
     /// Followers stay while their entity is unloaded or loaded again.
     pub(crate) followers: RefCell<HashMap<Address, SharedFollowers>>,

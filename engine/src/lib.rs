@@ -34,5 +34,6 @@ mod shard;
 mod tenancy;
 mod timers;
 
+pub use arbiters::Threads;
 pub use constants::{secret_of, shard_count_of};
 pub use engine::{Engine, EngineConfig, PanicIf, StartError};

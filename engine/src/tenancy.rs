@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use jono_domain::message::Address;
 use jono_store::{EntityKey, Epoch, ReadError, ShardId};
@@ -15,6 +14,9 @@ use crate::host::Host;
 use crate::kind::address_of;
 use crate::limits::{CLOSING_PATIENCE_MS, RECOVERY_PAGE};
 use crate::shard::Shard;
+
+/// How often it is looked whether something is over.
+const LOOK_EVERY_MS: u64 = 1;
 
 /// Why a shard could not be brought back.
 #[derive(Debug)]
@@ -131,9 +133,10 @@ impl Host {
                 .iter_mut()
                 .filter(|(shard, _)| moved.holds_shard(**shard))
                 .for_each(|(_, state)| state.close());
-            let patience = tokio::time::Instant::now() + Duration::from_millis(CLOSING_PATIENCE_MS);
-            while !self.is_settled(moved) && tokio::time::Instant::now() < patience {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            let mut patience_ms = CLOSING_PATIENCE_MS;
+            while !self.is_settled(moved) && patience_ms > 0 {
+                self.clock.rest(LOOK_EVERY_MS).await;
+                patience_ms -= LOOK_EVERY_MS;
             }
         }
         let left: Vec<Shard> = {
@@ -151,7 +154,7 @@ impl Host {
         let residents = |host: &Host| -> Vec<Address> { host.addresses().filter(|address| moved.holds(*address)).collect() };
         residents(self).into_iter().for_each(|address| self.give(address, Parcel::Reload));
         while self.residents.borrow().keys().any(|address| moved.holds(*address)) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.clock.rest(LOOK_EVERY_MS).await;
         }
         self.followers.borrow_mut().retain(|address, _| !moved.holds(*address));
     }
@@ -160,8 +163,11 @@ impl Host {
         self.shards.borrow().iter().all(|(shard, state)| !moved.holds_shard(*shard) || state.is_idle())
     }
 
+    /// In an order that is the same in every run.
     fn addresses(&self) -> impl Iterator<Item = Address> {
-        self.residents.borrow().keys().copied().collect::<Vec<_>>().into_iter()
+        let mut all: Vec<_> = self.residents.borrow().keys().copied().collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 
     /// Everybody here tells those of these shards anew what they should know. Those who have come here with them tell
@@ -183,8 +189,9 @@ impl Host {
 
     /// A process is gone, and with it its sessions.
     pub(crate) fn forget_sessions(self: &Rc<Self>, is_gone: impl Fn(SessionRef) -> bool) {
-        let followed: Vec<_> =
+        let mut followed: Vec<_> =
             self.followers.borrow().iter().map(|(address, followers)| (*address, Rc::clone(followers))).collect();
+        followed.sort_unstable_by_key(|(address, _)| *address);
         for (address, followers) in followed {
             if !followers.borrow_mut().forget(&is_gone) {
                 continue;

@@ -40,6 +40,7 @@ impl Timers {
                 Some(at) if at <= clock.now() => return self.take(clock.now()),
                 Some(at) => {
                     tokio::select! {
+                        biased;
                         () = clock.sleep_until(at) => {}
                         () = self.earlier.notified() => {}
                     }

@@ -3,7 +3,7 @@
 //! A letter may be lost with the process that it was sent to. Requests are sent again until they are answered
 //! (`asked`); what entities tell each other they tell again when an owner changes (`told`, `Machine::announce`).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -53,7 +53,7 @@ pub(crate) struct ClusterBus {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     routes: ArcSwap<Routes>,
-    links: ArcSwap<HashMap<NodeId, Arc<Link>>>,
+    links: ArcSwap<BTreeMap<NodeId, Arc<Link>>>,
     /// Ways that were opened.
     ways: AtomicU64,
     /// The member with the largest number that was ever seen.
@@ -139,7 +139,7 @@ impl ClusterBus {
     }
 
     /// These are the ways to others, and this is the member with the largest number of those that were seen.
-    pub(crate) fn set_links(&self, links: HashMap<NodeId, Arc<Link>>, newest: NodeId) {
+    pub(crate) fn set_links(&self, links: BTreeMap<NodeId, Arc<Link>>, newest: NodeId) {
         self.links.store(Arc::new(links));
         self.newest.fetch_max(newest.0, Ordering::AcqRel);
     }
@@ -155,13 +155,13 @@ impl ClusterBus {
     pub(crate) fn meet(&self, from: NodeId, exchange: &Arc<dyn Exchange>) {
         let links = self.links.load();
         if from.0 > self.newest.load(Ordering::Acquire) && from != self.me() && !links.contains_key(&from) {
-            let mut links = HashMap::clone(&links);
+            let mut links = BTreeMap::clone(&links);
             links.insert(from, self.open_link(from, exchange));
             self.links.store(Arc::new(links));
         }
     }
 
-    pub(crate) fn links(&self) -> Arc<HashMap<NodeId, Arc<Link>>> {
+    pub(crate) fn links(&self) -> Arc<BTreeMap<NodeId, Arc<Link>>> {
         self.links.load_full()
     }
 
@@ -397,7 +397,7 @@ impl Bus for ClusterBus {
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
         let me = self.me().0;
         let mut here = Vec::with_capacity(batch.len());
-        let mut away: HashMap<u32, Vec<Item>> = HashMap::new();
+        let mut away: BTreeMap<u32, Vec<Item>> = BTreeMap::new();
         for (session, delivery) in batch {
             let (node, listener) = ((session.gateway >> LISTENER_BITS) as u32, session.gateway & ((1 << LISTENER_BITS) - 1));
             if node == 0 || node == me {

@@ -79,6 +79,7 @@ async fn run(
     loop {
         let still = async { if let Some(at) = still_at { clock.sleep_until(at).await } else { std::future::pending().await } };
         tokio::select! {
+            biased;
             count = inbox.recv_many(&mut items, ITEMS_AT_ONCE) => match count {
                 0 => return,
                 _ => still_at = Some(clock.now() + LINK_STILL_AFTER_MS),

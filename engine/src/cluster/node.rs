@@ -1,7 +1,7 @@
 //! The life of a process among others: it joins, beats, stops when it is out of touch, begins anew, and leaves. What it does
 //! with shards meanwhile is in `holding`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -204,11 +204,16 @@ impl Node {
         loop {
             let alarm = self.alarm();
             tokio::select! {
+                // Whatever there is to hear, it beats.
+                biased;
                 (sent_at, picture) = async { match &mut beat { Some(beat) => beat.await, None => std::future::pending().await } } => {
                     beat = None;
                     next_beat = clock.now() + BEAT_EVERY_MS;
                     self.beaten(sent_at, picture).await;
                 }
+                () = clock.sleep_until(next_beat), if beat.is_none() => beat = Some(self.beat()),
+                // However long an answer takes.
+                () = async { match alarm { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } } => {}
                 event = heard.recv() => {
                     let Some(event) = event else { return };
                     // What has come meanwhile is told to the others together.
@@ -218,9 +223,6 @@ impl Node {
                     }
                     self.take(events);
                 }
-                () = clock.sleep_until(next_beat), if beat.is_none() => beat = Some(self.beat()),
-                // However long an answer takes.
-                () = async { match alarm { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } } => {}
             }
             self.stop_if_out_of_touch();
             if self.calm_at.take_if(|at| clock.now() >= *at).is_some() {
@@ -333,7 +335,7 @@ impl Node {
         tracing::warn!(node = self.bus.me().0, "is no member any more: begins anew");
         self.stop();
         self.bus.links().values().for_each(|link| link.cut());
-        self.bus.set_links(HashMap::new(), self.bus.me());
+        self.bus.set_links(BTreeMap::new(), self.bus.me());
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
         // First: whoever comes while nobody is a member makes others.
@@ -377,6 +379,7 @@ impl Node {
         let clock = Arc::clone(&self.common.clock);
         let patience = clock.now() + LAST_WORDS_PATIENCE_MS;
         tokio::select! {
+            biased;
             () = self.say_last_words() => {}
             () = clock.sleep_until(patience) => tracing::warn!("could not leave in order: the others will find out"),
         }

@@ -48,6 +48,13 @@ impl MemoryStore {
         Self { inner: Arc::clone(&self.inner), closed: AtomicBool::new(false) }
     }
 
+    /// The records as they are now, apart from this store: what a disk or a replica has.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let inner = Inner { state: lock(&self.inner).state.clone(), plan: Plan::default() };
+        Self { inner: Arc::new(Mutex::new(inner)), closed: AtomicBool::new(false) }
+    }
+
     /// Where tests plan what goes wrong. All handles of the same records share the plan.
     #[must_use]
     pub fn faults(&self) -> Faults {

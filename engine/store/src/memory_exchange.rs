@@ -51,6 +51,20 @@ impl MemoryExchange {
         Self { state: Arc::clone(&self.state), cut: Arc::default() }
     }
 
+    /// The exchange as it is now, apart from this one and without anybody who waits: what a disk or a replica has.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(lock(&self.state).copy())), cut: Arc::default() }
+    }
+
+    /// As [`receive`](Exchange::receive) without waiting.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Gone`].
+    pub fn receive_now(&self, node: NodeId, after: Position) -> Result<Vec<(Position, Bytes)>, ExchangeError> {
+        lock(&self.state).receive(node, after)
+    }
+
     /// From now on every call over this connection and its clones answers [`ExchangeError::Unavailable`]; those that
     /// wait for parcels go on waiting in vain.
     pub fn cut_off(&self) {

@@ -132,7 +132,7 @@ impl Plan {
         let clock = ManualClock::at(BEGINNING);
         let records = MemoryStore::new();
         let store = Arc::new(records.reopen());
-        let config = EngineConfig { arbiters: 2, shards: 8, clock: clock.clone(), panic_if: None };
+        let config = EngineConfig { arbiters: 2, shards: 8, clock: clock.clone(), ..EngineConfig::default() };
         Self { config, clock, records, store }
     }
 

@@ -140,7 +140,7 @@ fn a_store_that_cannot_be_read_is_no_start() {
     run(async {
         let world = World::begin().await;
         world.records.faults().fail_reads(1);
-        let config = EngineConfig { arbiters: 2, shards: 8, clock: world.clock.clone(), panic_if: None };
+        let config = EngineConfig { arbiters: 2, shards: 8, clock: world.clock.clone(), ..EngineConfig::default() };
         let store = Arc::new(world.records.reopen());
         let started = Engine::start(store, config).await;
         assert!(matches!(started, Err(StartError::Read(_))));
@@ -188,7 +188,7 @@ fn a_start_is_over_when_everybody_has_told_how_they_stand() {
         world.quiet().await;
         let moody = Arc::new(Moody::over(world.records.reopen()));
         moody.hold_entities();
-        let config = EngineConfig { arbiters: 2, shards: 8, clock: world.clock.clone(), panic_if: None };
+        let config = EngineConfig { arbiters: 2, shards: 8, clock: world.clock.clone(), ..EngineConfig::default() };
         let starting = actix_rt::spawn(Engine::start(moody.clone(), config));
         // The queue has to be read before it can hear of those who wait.
         world.until(async || moody.waiting() > 0).await;

@@ -39,9 +39,11 @@ impl Accounts {
         }
     }
 
-    /// All open sessions.
+    /// All open sessions, in an order that is the same in every run.
     pub(super) fn all(&self) -> Vec<u64> {
-        self.lock().values().flatten().copied().collect()
+        let mut all: Vec<u64> = self.lock().values().flatten().copied().collect();
+        all.sort_unstable();
+        all
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Account, Vec<u64>>> {

@@ -11,7 +11,6 @@ use super::gateway::Origin;
 use super::limits::{PAGE_BYTES_MAX, SINCE_MAX};
 use super::open::Context;
 use super::party::{AgentParty, CustomerParty, Party};
-use crate::auth::random_bits;
 use crate::wire::envelope::read_params;
 use crate::wire::error::WireError;
 use crate::wire::params::{OpenRole, SessionOpen};
@@ -104,7 +103,7 @@ fn customer(
     }
     let party = CustomerParty {
         organisation: organisation.id,
-        customer: resumed.unwrap_or_else(|| CustomerId::from_bits(random_bits())),
+        customer: resumed.unwrap_or_else(|| CustomerId::from_bits(context.gateway.settings.ids.next())),
         site,
         name: params.name,
         metadata,

@@ -1,5 +1,6 @@
 //! What all sessions of a process share, and how the socket layer and the engine reach them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,7 +14,7 @@ use super::accounts::{Account, Accounts};
 use super::limits::SessionLimits;
 use super::seam::Backend;
 use super::starts::{Network, Starts};
-use crate::auth::Auth;
+use crate::auth::{Auth, random_bits};
 
 /// The one path on which sockets are served.
 pub const SOCKET_PATH: &str = "/v1/ws";
@@ -37,8 +38,8 @@ pub enum Told {
     Reset,
 }
 
-/// Tells sockets, by number.
-type Tell = dyn Fn(Vec<(u64, Told)>) + Send + Sync;
+/// Tells sockets, by number, in order.
+pub type Tell = dyn Fn(&mut dyn Iterator<Item = (u64, Told)>) + Send + Sync;
 
 /// How sessions behave.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,35 @@ pub struct SessionSettings {
     pub desk_origins: Vec<String>,
     /// What each address has begun lately; clones share it, so that a process with several listeners has one.
     pub starts: Arc<Starts>,
+    /// Where ids of customers and conversations come from.
+    pub ids: Ids,
+}
+
+/// A source of ids that nobody can guess; by default the operating system's.
+#[derive(Clone)]
+pub struct Ids(Arc<dyn Fn() -> u128 + Send + Sync>);
+
+impl Ids {
+    /// Others, for simulations, which must be the same in every run.
+    pub fn of(next: impl Fn() -> u128 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(next))
+    }
+
+    pub(super) fn next(&self) -> u128 {
+        (self.0)()
+    }
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::of(random_bits)
+    }
+}
+
+impl fmt::Debug for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ids")
+    }
 }
 
 /// What all sessions of a process share.
@@ -60,7 +90,7 @@ pub struct Gateway {
     /// As the engine numbered this gateway.
     pub(super) number: u64,
     accounts: Arc<Accounts>,
-    tell: Box<Tell>,
+    tell: Arc<Tell>,
     draining: AtomicBool,
     moves: Arc<Moves>,
 }
@@ -76,14 +106,19 @@ impl Gateway {
     /// Attaches to the engine: deliveries go to the sockets of this switchboard.
     #[must_use]
     pub fn attach(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, switchboard: &Switchboard<Told>) -> Arc<Self> {
-        let (accounts, moves) = (Arc::new(Accounts::default()), Arc::new(Moves::default()));
-        let deliver =
-            EngineDeliver { switchboard: switchboard.clone(), accounts: Arc::clone(&accounts), moves: Arc::clone(&moves) };
-        let number = engine.attach_gateway(Arc::new(deliver));
         let switchboard = switchboard.clone();
-        let tell = Box::new(move |told: Vec<(u64, Told)>| {
-            switchboard.tell_many(told.into_iter().map(|(socket, told)| (SocketId::from_bits(socket), told)));
-        });
+        let tell = move |told: &mut dyn Iterator<Item = (u64, Told)>| {
+            switchboard.tell_many(told.map(|(socket, told)| (SocketId::from_bits(socket), told)));
+        };
+        Self::attach_to(engine, auth, settings, Arc::new(tell))
+    }
+
+    /// Attaches to the engine: deliveries go to whatever this tells, by the numbers of [`Sink::id`](super::Sink::id).
+    #[must_use]
+    pub fn attach_to(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, tell: Arc<Tell>) -> Arc<Self> {
+        let (accounts, moves) = (Arc::new(Accounts::default()), Arc::new(Moves::default()));
+        let deliver = EngineDeliver { tell: Arc::clone(&tell), accounts: Arc::clone(&accounts), moves: Arc::clone(&moves) };
+        let number = engine.attach_gateway(Arc::new(deliver));
         let draining = AtomicBool::new(false);
         Arc::new(Self { engine: Box::new(engine), auth, settings, number, accounts, tell, draining, moves })
     }
@@ -94,7 +129,7 @@ impl Gateway {
         auth: Arc<Auth>,
         settings: SessionSettings,
         number: u64,
-        tell: Box<Tell>,
+        tell: Arc<Tell>,
     ) -> Arc<Self> {
         let (accounts, moves) = (Arc::default(), Arc::default());
         Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false), moves })
@@ -109,7 +144,7 @@ impl Gateway {
     /// drain closes them.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        (self.tell)(self.accounts.all().into_iter().map(|socket| (socket, Told::Draining)).collect());
+        (self.tell)(&mut self.accounts.all().into_iter().map(|socket| (socket, Told::Draining)));
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -123,7 +158,7 @@ impl Gateway {
             Account::Agent(_) => self.settings.limits.sessions_per_agent,
         };
         if let Some(superseded) = self.accounts.enter(account, socket, max) {
-            (self.tell)(vec![(superseded, Told::Superseded)]);
+            (self.tell)(&mut std::iter::once((superseded, Told::Superseded)));
         }
     }
 
@@ -219,22 +254,20 @@ pub(super) fn judge(
 
 /// Takes the engine's deliveries to sockets.
 struct EngineDeliver {
-    switchboard: Switchboard<Told>,
+    tell: Arc<Tell>,
     accounts: Arc<Accounts>,
     moves: Arc<Moves>,
 }
 
 impl EngineDeliver {
     fn tell_all(&self, told: impl Fn() -> Told) {
-        let sessions = self.accounts.all();
-        self.switchboard.tell_many(sessions.into_iter().map(|socket| (SocketId::from_bits(socket), told())));
+        (self.tell)(&mut self.accounts.all().into_iter().map(|socket| (socket, told())));
     }
 }
 
 impl Deliver for EngineDeliver {
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
-        let told = batch.into_iter().map(|(session, delivery)| (SocketId::from_bits(session.session), Told::Delivery(delivery)));
-        self.switchboard.tell_many(told);
+        (self.tell)(&mut batch.into_iter().map(|(session, delivery)| (session.session, Told::Delivery(delivery))));
     }
 
     fn moved(&self, moved: &Moved) {

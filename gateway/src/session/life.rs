@@ -18,8 +18,8 @@ use crate::wire::methods::{self, Method};
 use crate::wire::notifications::{Nothing, say};
 use crate::wire::results::Pong;
 
-/// A session, without its socket and its clock.
-pub(super) struct Life {
+/// A session, without its socket and its clock: what every socket has one of, and what simulations drive.
+pub struct Life {
     gateway: Arc<Gateway>,
     state: State,
     replies: Replies,
@@ -40,6 +40,12 @@ enum State {
 }
 
 impl Life {
+    /// Of a client that is no page, and is not counted by its address.
+    #[must_use]
+    pub fn of_client(gateway: Arc<Gateway>) -> Self {
+        Self::new(gateway, None, None)
+    }
+
     pub(super) fn new(gateway: Arc<Gateway>, network: Option<Network>, origin: Option<Box<Origin>>) -> Self {
         Self {
             gateway,
@@ -51,12 +57,13 @@ impl Life {
         }
     }
 
-    pub(super) fn opened(&mut self, sink: &mut dyn Sink) {
+    /// The socket is open; nothing comes before this.
+    pub fn opened(&mut self, sink: &mut dyn Sink) {
         self.socket = sink.id();
     }
 
     /// One text frame.
-    pub(super) fn received(&mut self, text: &str, now: Time, sink: &mut dyn Sink) {
+    pub fn received(&mut self, text: &str, now: Time, sink: &mut dyn Sink) {
         match envelope::read(text) {
             Incoming::Single(call) => self.one(call, None, now, sink),
             Incoming::Batch(calls) => {
@@ -120,7 +127,7 @@ impl Life {
     }
 
     /// Something came from another thread.
-    pub(super) fn told(&mut self, told: Told, now: Time, sink: &mut dyn Sink) {
+    pub fn told(&mut self, told: Told, now: Time, sink: &mut dyn Sink) {
         if self.is_closing {
             return;
         }
@@ -162,19 +169,19 @@ impl Life {
     }
 
     /// The peer has taken everything that was sent.
-    pub(super) fn go_on(&mut self, now: Time, sink: &mut dyn Sink) {
+    pub fn go_on(&mut self, now: Time, sink: &mut dyn Sink) {
         if let State::Open(open) = &mut self.state {
             open.go_on(&mut Context { gateway: &self.gateway, replies: &mut self.replies, network: self.network, sink, now });
         }
     }
 
     /// Is there something that could not go on for want of room, here or in the engine?
-    pub(super) fn has_more(&self) -> bool {
+    pub fn has_more(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.has_more())
     }
 
     /// The socket is closed: nothing is followed any more.
-    pub(super) fn closed(&mut self, cause: Closed) {
+    pub fn closed(&mut self, cause: Closed) {
         let session = SessionRef { gateway: self.gateway.number, session: self.socket };
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Fresh(_) | State::Closing => {}

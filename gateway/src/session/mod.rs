@@ -37,14 +37,14 @@ mod tracks;
 #[cfg(test)]
 mod tests;
 
-pub use gateway::{Gateway, GatewayAdmit, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Told};
+pub use gateway::{Gateway, GatewayAdmit, Ids, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Tell, Told};
+pub use life::Life;
 pub use limits::{Allowance, Rates, SessionLimits};
 pub use seam::{Backend, Sink};
 pub use starts::Starts;
 
 use crate::auth::now;
 use gateway::Origin;
-use life::Life;
 use starts::Network;
 
 /// A session behind a socket: `Life` with the clock of the machine.

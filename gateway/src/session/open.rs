@@ -134,7 +134,14 @@ impl Open {
             Party::Agent(_) => &limits.agent,
         };
         self.buckets.take(method.rate, rates, context.now).map_err(WireError::rate_limited)?;
-        let known = Known { party: &self.party, tracks: &self.tracks, subscribed: &self.subscribed, directory, now: context.now };
+        let known = Known {
+            party: &self.party,
+            tracks: &self.tracks,
+            subscribed: &self.subscribed,
+            directory,
+            ids: &context.gateway.settings.ids,
+            now: context.now,
+        };
         let ask = plan::plan(method.call, params, &known)?;
         let waits = !matches!(ask, Ask::Answer(_) | Ask::Close | Ask::Unfollow(_));
         if waits && self.pending.len() >= limits.requests {

@@ -18,6 +18,7 @@ use jono_engine::request::Query;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::gateway::Ids;
 use super::limits::{
     CURSOR_BYTES_MAX, FOLLOWED_PER_AGENT_MAX, FOLLOWED_PER_CUSTOMER_MAX, HISTORY_DEFAULT, HITS_PER_PAGE, QUEUES_PER_PAGE,
     ROWS_PER_PAGE, SEARCH_BYTES_MAX, SUBSCRIBED_MAX,
@@ -25,7 +26,6 @@ use super::limits::{
 use super::party::{CustomerParty, Party};
 use super::render::{self, Render, written};
 use super::tracks::Tracks;
-use crate::auth::random_bits;
 use crate::wire::envelope::read_params;
 use crate::wire::error::WireError;
 use crate::wire::event::shows_position;
@@ -58,6 +58,7 @@ pub(super) struct Known<'a> {
     pub(super) tracks: &'a Tracks,
     pub(super) subscribed: &'a [QueueId],
     pub(super) directory: &'a Directory,
+    pub(super) ids: &'a Ids,
     pub(super) now: Time,
 }
 
@@ -273,7 +274,7 @@ fn start(params: p::ConversationStart, known: &Known<'_>) -> Result<Ask, WireErr
         priority: 0,
     };
     // The engine goes on with the first id for a repeated key.
-    let conversation = ConversationId::from_bits(random_bits());
+    let conversation = ConversationId::from_bits(known.ids.next());
     let command = customer::Command::Start { conversation, queue, start: Box::new(start) };
     Ok(Ask::Send {
         order: Order::Customer(party.customer, Box::new(command)),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{Answer, Batch, CommitError, EntityKey, Epoch, IndexChange, Loaded, LogRange, ShardId, Write};
 
 /// Everything that is stored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     epochs: BTreeMap<ShardId, u64>,
     entities: BTreeMap<(ShardId, EntityKey), Entity>,
@@ -17,7 +17,7 @@ pub(super) struct State {
     constants: BTreeMap<&'static str, Bytes>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Entity {
     log: Vec<Bytes>,
     snapshot: Option<(u64, Bytes)>,

@@ -51,6 +51,33 @@ impl Present {
 }
 
 impl State {
+    /// Without those who wait.
+    pub(super) fn copy(&self) -> Self {
+        let member = |there: &Present| Present {
+            beat: there.beat,
+            card: there.card.clone(),
+            parcels: there.parcels.clone(),
+            bytes: there.bytes,
+            parcels_taken: there.parcels_taken,
+            shown: there.shown,
+            waiting: Vec::new(),
+        };
+        Self {
+            nodes_given: self.nodes_given,
+            members: self.members.iter().map(|(node, there)| (*node, member(there))).collect(),
+            owners: self.owners.clone(),
+            owners_version: self.owners_version,
+            parcels_max: self.parcels_max,
+            bytes_max: self.bytes_max,
+            log_identity: self.log_identity,
+            waiting_in_vain: Vec::new(),
+            frozen: self.frozen.clone(),
+            sends: self.sends.clone(),
+            lost: self.lost.clone(),
+            held: self.held.clone(),
+        }
+    }
+
     pub(super) fn new(parcels_max: usize, bytes_max: usize) -> Self {
         Self {
             nodes_given: 0,

@@ -51,6 +51,8 @@ pub enum State {
     Frozen,
     /// It does not reach the others.
     Cut,
+    /// It gives back what it has, and beats until it has nothing.
+    Leaving,
     Gone,
 }
 
@@ -117,7 +119,7 @@ impl Cluster {
         let clock = ManualClock::at(BEGINNING + self.now_ms);
         let wire = Wire::over(self.exchange.connection());
         let store = Arc::new(LosingStore::on(&self.records));
-        let config = EngineConfig { arbiters: 1, shards: self.shards, clock: clock.clone(), panic_if: None };
+        let config = EngineConfig { arbiters: 1, shards: self.shards, clock: clock.clone(), ..EngineConfig::default() };
         let cluster = ClusterConfig {
             exchange: Arc::new(wire.clone()),
             serves_shards: part != Part::Gateway,
@@ -165,7 +167,8 @@ impl Cluster {
 
     async fn step_by(&mut self, ms: u64) {
         self.now_ms += ms;
-        for process in self.processes.iter().filter(|process| matches!(process.state, State::Alive | State::Cut)) {
+        for process in self.processes.iter().filter(|process| matches!(process.state, State::Alive | State::Cut | State::Leaving))
+        {
             process.clock.advance(ms);
         }
         tokio::task::yield_now().await;
@@ -251,11 +254,15 @@ impl Cluster {
         if self.now_ms < self.looked_at + 2 * STEP_MS {
             return true;
         }
-        let members = self.picture().await.members;
+        let Picture { members, owners, .. } = self.picture().await;
+        let owns = |node| owners.iter().flatten().any(|(_, owner)| owner.node == Some(node));
         let now_ms = self.now_ms;
         let mut all = true;
-        for process in self.processes.iter_mut().filter(|process| process.state == State::Alive) {
+        for process in self.processes.iter_mut().filter(|process| matches!(process.state, State::Alive | State::Leaving)) {
             let Some(member) = newest(&members, &process.name) else { continue };
+            if process.state == State::Leaving && !owns(member.node) {
+                continue;
+            }
             let beat = (member.node, member.beat);
             if beat != process.beat {
                 process.beat = beat;
@@ -314,6 +321,7 @@ impl Cluster {
     /// As SIGTERM; its people have been sent elsewhere before.
     pub async fn leave(&mut self, process: usize) {
         let engine = self.processes[process].engine.clone();
+        self.processes[process].state = State::Leaving;
         self.meanwhile(async move { engine.stop().await }).await;
         self.processes[process].state = State::Gone;
     }

@@ -269,12 +269,12 @@ impl World {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = {
             let told = Arc::clone(&told);
-            move |batch: Vec<(u64, Told)>| told.lock().unwrap().extend(batch)
+            move |batch: &mut dyn Iterator<Item = (u64, Told)>| told.lock().unwrap().extend(batch)
         };
         let settings =
             SessionSettings { limits, desk_origins: vec!["https://desk.example".into()], ..SessionSettings::default() };
         let auth = Arc::new(Auth::new([7; 32]));
-        let gateway = Gateway::new(Box::new(Handle(Arc::clone(&engine))), auth, settings, 3, Box::new(tell));
+        let gateway = Gateway::new(Box::new(Handle(Arc::clone(&engine))), auth, settings, 3, Arc::new(tell));
         Self { engine, gateway, told, tokens }
     }
 

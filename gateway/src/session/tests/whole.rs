@@ -76,7 +76,7 @@ impl Real {
         let post = Arc::new(Post::default());
         let number = engine.attach_gateway(Arc::new(Postman(Arc::clone(&post))));
         let auth = Arc::new(Auth::new(engine.secret()));
-        let gateway = Gateway::new(Box::new(engine), auth, SessionSettings::default(), number, Box::new(|_| {}));
+        let gateway = Gateway::new(Box::new(engine), auth, SessionSettings::default(), number, Arc::new(|_| {}));
         Self { gateway, post, peers: HashMap::new(), tokens }
     }
 

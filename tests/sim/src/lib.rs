@@ -1,0 +1,5 @@
+//! The simulator.
+mod clock;
+mod redis;
+mod store;
+mod timeline;
