@@ -38,7 +38,9 @@ impl SimClock {
     fn wake_at(&self, at: Micros) -> BoxFuture<'static, ()> {
         let (wake, woken) = oneshot::channel();
         // Who has given up waiting hears nothing.
-        self.timeline.at(at, move || drop(wake.send(())));
+        self.timeline.at(at, move || {
+            let _ = wake.send(());
+        });
         woken.map(drop).boxed()
     }
 }

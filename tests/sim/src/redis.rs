@@ -250,6 +250,11 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 impl Line {
+    /// When things happen.
+    pub fn timeline(&self) -> &Arc<Timeline> {
+        &self.redis.timeline
+    }
+
     /// Calls the server: `work` happens there as one step, now or later or never.
     pub fn call<T: Send + 'static>(
         &self,

@@ -164,7 +164,9 @@ impl Exchange for SimExchange {
         let received = self.0.begin(lost, patience + SECOND, move |server, reply| look_or_wait(server, node, after, reply));
         async move {
             let (late, is_late) = tokio::sync::oneshot::channel();
-            timeline.after(patience, move || drop(late.send(())));
+            timeline.after(patience, move || {
+                let _ = late.send(());
+            });
             tokio::select! {
                 biased;
                 parcels = received => parcels,
