@@ -278,7 +278,7 @@ impl Engine {
 
     /// A session no longer follows an entity. Never refused.
     pub fn unfollow(&self, session: SessionRef, what: Address) {
-        let _ = self.shared.common.bus.post(Letter::Unfollow { session, what });
+        let _ = self.shared.common.bus.post(Letter::Unfollow { session, what, is_led: false });
     }
 
     /// Asks over several entities, or into the past.

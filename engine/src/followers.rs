@@ -8,6 +8,7 @@ use jono_domain::notice::Notice;
 
 use crate::delivery::{Delivery, SessionRef, Shared};
 use crate::limits::{CATCH_UP_NOTICES_MAX, LED_MAX};
+use crate::request::Follow;
 
 /// One session.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Follower {
     stage: Stage,
     /// Conversations that it was led to by this entity: it leaves them with it.
     led: Vec<ConversationId>,
+    /// It asked for this itself, whoever led it here before.
+    has_asked: bool,
 }
 
 #[derive(Debug)]
@@ -67,11 +70,12 @@ impl Followers {
     }
 
     /// Begins with a session that will be sent everything up to `head`; the ticket is for the end of that.
-    pub(crate) fn add(&mut self, ticket: u64, session: SessionRef, who: Who, audience: Audience, head: u64) {
+    pub(crate) fn add(&mut self, ticket: u64, follow: &Follow, audience: Audience, head: u64, unasked: bool) {
+        let (session, who, has_asked) = (follow.session, follow.who, !unasked);
         let stage = Stage::CatchingUp { head, notices: Vec::new() };
         // Most have one follower: a vector's first growth would take room for four.
         self.0.reserve_exact(1);
-        self.0.push(Follower { session, who, audience, ticket, stage, led: Vec::new() });
+        self.0.push(Follower { session, who, audience, ticket, stage, led: Vec::new(), has_asked });
     }
 
     /// The session is gone; these are the conversations it was led to. `None` if it was not there.
@@ -80,11 +84,28 @@ impl Followers {
         Some(self.0.remove(at).led)
     }
 
-    /// The sessions of a process that is gone; says whether there were any.
-    pub(crate) fn forget(&mut self, is_gone: impl Fn(SessionRef) -> bool) -> bool {
-        let before = self.0.len();
-        self.0.retain(|follower| !is_gone(follower.session));
-        self.0.len() < before
+    /// A session that follows asks for it, too.
+    pub(crate) fn asks(&mut self, session: SessionRef) {
+        self.0.iter_mut().filter(|follower| follower.session == session).for_each(|follower| follower.has_asked = true);
+    }
+
+    /// As [`Followers::remove`]; with `is_led` only if it did not ask for this itself.
+    pub(crate) fn remove_as(&mut self, session: SessionRef, is_led: bool) -> Option<Vec<ConversationId>> {
+        let has_asked = self.0.iter().any(|follower| follower.session == session && follower.has_asked);
+        if is_led && has_asked { None } else { self.remove(session) }
+    }
+
+    /// The sessions of a process that is gone, each with the conversations that it was led to; `None` if there were none.
+    pub(crate) fn forget(&mut self, is_gone: impl Fn(SessionRef) -> bool) -> Option<Vec<(SessionRef, Vec<ConversationId>)>> {
+        let mut gone = Vec::new();
+        self.0.retain_mut(|follower| {
+            let is_gone = is_gone(follower.session);
+            if is_gone {
+                gone.push((follower.session, std::mem::take(&mut follower.led)));
+            }
+            !is_gone
+        });
+        (!gone.is_empty()).then_some(gone)
     }
 
     /// Ends the following that this ticket is for, as [`Followers::remove`] does.

@@ -165,11 +165,11 @@ impl Host {
             drop(residents);
             return self.turn_away_stranger(parcel);
         }
-        if let Parcel::Letter(Letter::Unfollow { session, .. }) = &parcel
+        if let Parcel::Letter(Letter::Unfollow { session, is_led, .. }) = &parcel
             && !residents.contains_key(&address)
         {
             // Who follows matters to none that is unloaded: see `Machine::minds_followers`.
-            return self.forget_follower(address, *session);
+            return self.forget_follower(address, *session, *is_led);
         }
         if let Parcel::Letter(Letter::Follow { follow, .. }) = &parcel
             && let (true, Address::Customer(customer)) = (follow.is_new, address)
@@ -214,7 +214,7 @@ impl Host {
         };
         let state = state.describe(customer, audience, &context);
         let (followers, ticket) = (self.followers_of(follow.what), self.next_ticket());
-        followers.borrow_mut().add(ticket, follow.session, follow.who, audience, 0);
+        followers.borrow_mut().add(ticket, &follow, audience, 0, unasked);
         let catch_up = CatchUp { follow, unasked, audience, head: 0, state, followers, ticket };
         self.send([Output::CatchUp(Box::new(catch_up))]);
     }
@@ -274,9 +274,9 @@ impl Host {
     }
 
     /// A session no longer follows an entity that is not loaded.
-    fn forget_follower(&self, address: Address, session: SessionRef) {
+    fn forget_follower(&self, address: Address, session: SessionRef, is_led: bool) {
         let Some(followers) = self.known_followers(address) else { return };
-        let led = followers.borrow_mut().remove(session);
+        let led = followers.borrow_mut().remove_as(session, is_led);
         led.into_iter().flatten().for_each(|conversation| self.post_unfollow(session, Address::Conversation(conversation)));
         if followers.borrow().is_empty() {
             self.drop_followers(address);
@@ -290,7 +290,7 @@ impl Host {
 
     pub(crate) fn post_unfollow(&self, session: SessionRef, what: Address) {
         // Never refused: see `Letter::is_from_outside`.
-        let _ = self.bus.post(Letter::Unfollow { session, what });
+        let _ = self.bus.post(Letter::Unfollow { session, what, is_led: false });
     }
 
     /// These steps are stored: what they send may leave.

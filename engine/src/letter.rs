@@ -27,6 +27,8 @@ pub enum Letter {
         session: SessionRef,
         /// What.
         what: Address,
+        /// Only if it was led there, and has not asked for it itself.
+        is_led: bool,
     },
 }
 

@@ -12,6 +12,7 @@ use crate::delivery::{Moved, SessionRef};
 use crate::entity::Parcel;
 use crate::host::Host;
 use crate::kind::address_of;
+use crate::letter::Letter;
 use crate::limits::{CLOSING_PATIENCE_MS, RECOVERY_PAGE};
 use crate::shard::Shard;
 
@@ -193,8 +194,12 @@ impl Host {
             self.followers.borrow().iter().map(|(address, followers)| (*address, Rc::clone(followers))).collect();
         followed.sort_unstable_by_key(|(address, _)| *address);
         for (address, followers) in followed {
-            if !followers.borrow_mut().forget(&is_gone) {
-                continue;
+            let Some(gone) = followers.borrow_mut().forget(&is_gone) else { continue };
+            // Where they were led to they are forgotten, too, but for those who ask for it themselves from now on.
+            for (session, led) in gone {
+                for what in led.into_iter().map(Address::Conversation) {
+                    let _ = self.bus.post(Letter::Unfollow { session, what, is_led: true });
+                }
             }
             if self.residents.borrow().contains_key(&address) {
                 self.give(address, Parcel::Recount);

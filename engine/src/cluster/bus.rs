@@ -362,7 +362,8 @@ impl Bus for ClusterBus {
         let shard = shard_of(letter.address(), self.shard_count);
         match &mut letter {
             Letter::Follow { follow: Follow { session, .. }, .. } => *session = self.named(*session),
-            Letter::Unfollow { session, what } => {
+            Letter::Unfollow { is_led: true, .. } => {}
+            Letter::Unfollow { session, what, .. } => {
                 *session = self.named(*session);
                 let taken_back = self.asked().unfollow(*session, *what);
                 taken_back.into_iter().for_each(|reply_to| self.answer(reply_to, Err(crate::output::unfollowed_meanwhile())));

@@ -32,11 +32,14 @@ impl<M: Kind> Entity<M> {
             _ => 0,
         };
         if followers.borrow().contains(follow.session) {
+            if !unasked {
+                followers.borrow_mut().asks(follow.session);
+            }
             let answer = Ok(Outcome::Following { state, audience, from_seq: head });
             return self.submit(None, vec![Output::Reply(follow.reply_to, answer)], None);
         }
         let ticket = self.host.next_ticket();
-        followers.borrow_mut().add(ticket, follow.session, follow.who, audience, head);
+        followers.borrow_mut().add(ticket, &follow, audience, head, unasked);
         let catch_up = CatchUp { follow, unasked, audience, head, state, followers, ticket };
         self.submit(None, vec![Output::CatchUp(Box::new(catch_up))], None);
         self.count_followers();
@@ -58,9 +61,9 @@ impl<M: Kind> Entity<M> {
         self.count_followers();
     }
 
-    pub(super) fn unfollow(&mut self, session: SessionRef) {
+    pub(super) fn unfollow(&mut self, session: SessionRef, is_led: bool) {
         let Some(followers) = &self.followers else { return };
-        let led = followers.borrow_mut().remove(session);
+        let led = followers.borrow_mut().remove_as(session, is_led);
         // In order behind whatever led it there.
         led.into_iter().flatten().for_each(|conversation| self.host.post_unfollow(session, Address::Conversation(conversation)));
         self.count_followers();

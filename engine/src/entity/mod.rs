@@ -186,7 +186,9 @@ impl<M: Kind> Entity<M> {
                 self.used_at = self.host.clock.now();
                 self.guarded(ctx, |entity| entity.follow(follow, unasked));
             }
-            Parcel::Letter(Letter::Unfollow { session, .. }) => self.guarded(ctx, |entity| entity.unfollow(session)),
+            Parcel::Letter(Letter::Unfollow { session, is_led, .. }) => {
+                self.guarded(ctx, |entity| entity.unfollow(session, is_led));
+            }
             Parcel::FollowAgain(again) => self.guarded(ctx, |entity| entity.follow_again(*again)),
             Parcel::Recount => self.guarded(ctx, Self::count_followers),
             Parcel::Announce(moved) => self.guarded(ctx, |entity| entity.announce(&moved)),

@@ -208,10 +208,7 @@ impl<M: Kind> Entity<M> {
     }
 
     fn remember(&mut self, write: &mut Option<Write>, who: Who, key: &str, remembered: &Remembered) {
-        // Without a change there is nothing that a repeat could do twice.
-        if write.is_none() && matches!(remembered, Remembered::Answered(_)) {
-            return;
-        }
+        // Also where nothing had to be changed: it might have to be when the request comes again.
         let now = self.host.clock.now();
         let (key, value) = self.answers.remember(who, key, remembered, now);
         let write = write.get_or_insert_with(|| Write {

@@ -29,7 +29,7 @@ struct Options {
 fn main() -> std::process::ExitCode {
     let options = Options::parse();
     if options.trace {
-        tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).without_time().init();
+        tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::TRACE).without_time().init();
     }
     let (next, failed, simulated) = (AtomicU64::new(options.first), AtomicU64::new(0), AtomicU64::new(0));
     let end = options.first + options.seeds;

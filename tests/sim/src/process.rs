@@ -23,6 +23,9 @@ use crate::redis::{Line, SimRedis};
 use crate::store::{SimExchange, SimStore};
 use crate::timeline::Timeline;
 
+/// How often sessions are visited that could not go on; the socket layer does so every 2.5 s.
+const TICK_MS: u64 = 2_500;
+
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -195,7 +198,18 @@ async fn life(begin: Begin, mut heard: mpsc::UnboundedReceiver<ToGateway>) {
     };
     let gateway = Gateway::attach_to(engine.clone(), auth, settings, Arc::new(tell));
     let mut hosting = Hosting { gateway, clock, sessions: BTreeMap::new(), pipes };
-    while let Some(heard) = heard.recv().await {
+    let mut tick_at = hosting.clock.now() + TICK_MS;
+    loop {
+        let heard = tokio::select! {
+            biased;
+            heard = heard.recv() => heard,
+            () = hosting.clock.sleep_until(tick_at) => {
+                hosting.tick();
+                tick_at = hosting.clock.now() + TICK_MS;
+                continue;
+            }
+        };
+        let Some(heard) = heard else { break };
         if matches!(heard, ToGateway::Stop) {
             hosting.gateway.drain();
             hosting.close_all();
@@ -232,6 +246,14 @@ impl Hosting {
             ToGateway::Drained(number) => self.with(number, |life, sink| life.go_on(now, sink)),
             ToGateway::Closed(number) => self.close(number),
             ToGateway::Stop => {}
+        }
+    }
+
+    /// As the socket layer visits all of its sockets.
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        for (life, sink) in self.sessions.values_mut().filter(|(life, _)| life.has_more()) {
+            life.go_on(now, sink);
         }
     }
 

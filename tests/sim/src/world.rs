@@ -185,6 +185,7 @@ impl World {
                 .collect();
             if let Some(number) = self.chance.choice(&ready).copied() {
                 let Some(process) = self.processes[number].as_mut() else { continue };
+                tracing::trace!(at_ms = self.timeline.now() / MS, number, "runs");
                 process.run();
                 let has_ended = process.has_ended();
                 if let Some(panic) = crate::run::take_panic() {
@@ -207,6 +208,11 @@ impl World {
     }
 
     fn note(&self, client: usize, what: &ToClient) {
+        match what {
+            ToClient::Text(text) => tracing::info!(at_ms = self.now() / MS, client, text = text.as_str(), "told"),
+            ToClient::Closed => tracing::info!(at_ms = self.now() / MS, client, "closed"),
+            ToClient::Wake(_) => {}
+        }
         self.timeline.note(&[client as u8]);
         if let ToClient::Text(text) = what {
             self.timeline.note(text.as_str().as_bytes());
@@ -244,6 +250,7 @@ impl World {
 
     fn carry_out(&mut self, deed: Deed) {
         let now = self.now();
+        tracing::info!(at_ms = now / MS, ?deed, "deed");
         match deed {
             Deed::Start(number) => self.start(number),
             Deed::Begin(_) if self.is_healed => {}

@@ -292,6 +292,7 @@ impl Client {
         self.last_id += 1;
         let text = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": ask.method, "params": ask.params }).to_string();
         if let Some(pipe) = &self.pipe {
+            tracing::info!(at_ms = around.mail.timeline.now() / MS, client = self.number, text, "says");
             pipe.say(text);
         }
         self.pending.insert(self.last_id, (around.mail.timeline.now(), ask));
