@@ -12,6 +12,7 @@ mod failures;
 mod following;
 mod life;
 mod limits;
+mod nth_call;
 mod panics;
 mod queries;
 mod races;

@@ -15,3 +15,5 @@ mod random;
 mod settings;
 mod stopping;
 mod talking;
+
+pub use random::one_holder_at_a_time;
