@@ -309,6 +309,7 @@ fn says(error: &StartError, fault: Option<Fault>) -> bool {
         }
         StartError::Read(ReadError::Unavailable(_)) => call == Call::LoadLive && way == Way::Unavailable,
         StartError::Read(ReadError::Corrupt(_)) => call == Call::LoadLive && way == Way::Corrupt,
+        StartError::Replaced => call == Call::Commit && way == Way::Fenced,
         StartError::Commit(_) | StartError::Unknown(_) | StartError::Exchange(_) | StartError::Unserved => false,
     }
 }

@@ -38,7 +38,6 @@ impl People {
         self.forget_what_was_said();
         self.judge().await;
         self.is_served().await;
-        self.judge().await;
     }
 
     async fn set_up(&mut self) {
@@ -111,6 +110,7 @@ impl People {
 
     /// Whatever has failed, all is well again, and nobody had to do anything.
     async fn is_served(&mut self) {
+        self.trouble().set_over(true);
         let (vic, bob) = (visitor(2), agent_of(BOB));
         let talk = ConversationId::from_bits(45);
         let world = &self.world;
@@ -127,6 +127,7 @@ impl People {
 
     async fn judge(&mut self) {
         self.pass(SECOND).await;
+        self.trouble().set_over(true);
         let mut logs = BTreeMap::new();
         for talk in TALKS {
             let Outcome::History { entries, .. } =
@@ -148,6 +149,7 @@ impl People {
         one_holder_at_a_time(&logs[&TALKS[0]]);
         self.all_agree(&logs).await;
         self.all_have_seen(&logs).await;
+        self.trouble().set_over(false);
     }
 
     /// Conversations, queues, agents and customers.

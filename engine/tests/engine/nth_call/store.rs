@@ -1,6 +1,7 @@
 //! A store in which one call fails: the n-th of its kind, in one of the ways that it can.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -78,7 +79,8 @@ impl Fault {
 pub struct Trouble {
     fault: Option<Fault>,
     counts: Mutex<BTreeMap<Call, usize>>,
-    has_struck: Mutex<bool>,
+    has_struck: AtomicBool,
+    is_over: AtomicBool,
 }
 
 impl Trouble {
@@ -91,20 +93,28 @@ impl Trouble {
     }
 
     pub fn has_struck(&self) -> bool {
-        *self.has_struck.lock().expect("nothing panics")
+        self.has_struck.load(Ordering::SeqCst)
     }
 
     pub fn counts(&self) -> BTreeMap<Call, usize> {
         self.counts.lock().expect("nothing panics").clone()
     }
 
+    /// While it is looked at what has become of everything, nothing fails and nothing counts.
+    pub fn set_over(&self, is_over: bool) {
+        self.is_over.store(is_over, Ordering::SeqCst);
+    }
+
     /// Another call: how it fails, if it does.
     fn next(&self, call: Call) -> Option<Way> {
+        if self.is_over.load(Ordering::SeqCst) {
+            return None;
+        }
         let mut counts = self.counts.lock().expect("nothing panics");
         let count = counts.entry(call).or_default();
         *count += 1;
         let fault = self.fault.filter(|fault| fault.call == call && fault.nth == *count)?;
-        *self.has_struck.lock().expect("nothing panics") = true;
+        self.has_struck.store(true, Ordering::SeqCst);
         Some(fault.way)
     }
 }
