@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::kit::run;
 use people::{Ground, People};
-use store::{Call, Fault};
+use store::{Call, Fault, Way};
 
 /// Of so many faults one is tried on the embedded store.
 const ONE_IN_ON_DISK: usize = 16;
@@ -47,34 +47,39 @@ fn in_memory() -> Ground {
 }
 
 /// All of these calls fail, one in each run.
-fn each_fails(calls: &[Call]) {
+fn each_fails(calls: &[Call], ways: &[Way]) {
     let (counts, _) = play(in_memory(), None);
     let (mut runs, mut missed) = (0, 0);
     for call in calls {
-        for fault in faults(*call, counts[call]) {
+        for fault in faults(*call, counts[call]).filter(|fault| ways.contains(&fault.way)) {
             let (_, has_struck) = play(in_memory(), Some(fault));
             runs += 1;
             missed += usize::from(!has_struck);
         }
     }
-    println!("{runs} runs of {calls:?}, {missed} of them without the call that should have failed");
+    println!("{counts:?}; {runs} runs of {calls:?} {ways:?}, {missed} of them without the call that should have failed");
     // What is committed together is a matter of chance, and with it how many commits there are.
-    assert!(missed * 10 <= runs, "{missed} of {runs}");
+    assert!(missed * 5 <= runs, "{missed} of {runs}");
 }
 
 #[test]
-fn each_commit_fails_once() {
-    each_fails(&[Call::Commit]);
+fn each_commit_is_refused_once() {
+    each_fails(&[Call::Commit], &[Way::Unavailable, Way::Fenced]);
+}
+
+#[test]
+fn each_commit_is_in_doubt_once() {
+    each_fails(&[Call::Commit], &[Way::Lost, Way::Applied]);
 }
 
 #[test]
 fn each_read_fails_once() {
-    each_fails(&[Call::Load, Call::LoadLive, Call::ReadLog, Call::Scan]);
+    each_fails(&[Call::Load, Call::LoadLive, Call::ReadLog, Call::Scan], &[Way::Unavailable, Way::Corrupt]);
 }
 
 #[test]
 fn each_other_call_fails_once() {
-    each_fails(&[Call::Acquire, Call::Constant, Call::ForgetAnswers]);
+    each_fails(&[Call::Acquire, Call::Constant, Call::ForgetAnswers], &[Way::Unavailable, Way::Lost, Way::Applied]);
 }
 
 #[test]
@@ -90,5 +95,5 @@ fn calls_fail_on_the_embedded_store() {
         struck += usize::from(has_struck);
     }
     println!("{struck} of {runs} runs with the call that should have failed");
-    assert!(struck * 10 >= runs * 9);
+    assert!(struck * 5 >= runs * 4, "{struck} of {runs}");
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jono_domain::account::{Audience, Who};
 use jono_domain::conversation::Entry;
 use jono_domain::id::ConversationId;
@@ -162,6 +163,36 @@ impl People {
     pub async fn write(&mut self, who: Who, to: ConversationId, text: &str) {
         self.say(who, text, message(to, text)).await;
         self.written.entry(to).or_default().push(text.into());
+    }
+
+    /// Several people write at the same time, so that one commit holds what many did.
+    pub async fn write_together(&mut self, all: &[(Who, ConversationId, &str)]) {
+        let mut stored = Vec::new();
+        let mut left = all.to_vec();
+        for _ in 0..TRIES_MAX {
+            let asked = left.iter().map(|(who, to, text)| self.world.ask_keyed(*who, text, message(*to, text)));
+            let answers = self.world.as_time_passes(join_all(asked)).await;
+            let mut again = Vec::new();
+            for ((who, to, text), answer) in left.into_iter().zip(answers) {
+                match &answer {
+                    Ok(Outcome::Reply(Reply::Stored { seq, .. })) => {
+                        stored.push((*seq, to, text));
+                        self.said.push(Said { who, key: text.into(), order: message(to, text), answer });
+                    }
+                    Err(Refusal::Unavailable { .. } | Refusal::Busy { .. }) => again.push((who, to, text)),
+                    other => panic!("{text}: {other:?}"),
+                }
+            }
+            left = again;
+            if left.is_empty() {
+                stored.sort();
+                stored.into_iter().for_each(|(_, to, text)| self.written.entry(to).or_default().push(text.into()));
+                return;
+            }
+            self.world.clock.advance(RETRY_AFTER_MS);
+            self.attend().await;
+        }
+        panic!("service does not resume for {left:?}");
     }
 
     pub async fn start(&mut self, who: Who, order: Order, text: &str) {

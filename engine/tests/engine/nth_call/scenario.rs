@@ -70,6 +70,14 @@ impl People {
         picked.sort();
         assert_eq!(picked, TALKS[..2]);
         self.write(agent_of(BOB), TALKS[0], "b1").await;
+        let (bob, crowd) = (agent_of(BOB), [(ann, TALKS[0]), (cid, TALKS[1]), (vic, TALKS[2])]);
+        for round in ["x", "y"] {
+            let [one, two, three] = crowd;
+            let texts: Vec<String> = (0..5).map(|number| format!("{round}{number}")).collect();
+            let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at: usize| texts[at].as_str());
+            self.write_together(&[(one.0, one.1, a), (two.0, two.1, b), (three.0, three.1, c), (bob, TALKS[0], d), (bob, TALKS[1], e)])
+                .await;
+        }
         let transfer = Command::Transfer { claim: None, to: TECH, note: Some("yours".into()), admitted: false };
         self.say(agent_of(BOB), "transfer", to(TALKS[1], transfer)).await;
         self.say(agent_of(DAN), "claim", claim(TALKS[2])).await;
@@ -82,7 +90,7 @@ impl People {
         let history = |from| Query::History { conversation: TALKS[0], forward: true, from, limit: 500 };
         let Outcome::History { entries, .. } = self.find(agent_of(ODA), history(0)).await else { panic!("a history") };
         assert_eq!(texts(&entries), self.written[&TALKS[0]]);
-        let Outcome::History { entries, .. } = self.find(customer_of(ANN), history(3)).await else { panic!("a history") };
+        let Outcome::History { entries, .. } = self.find(customer_of(ANN), history(4)).await else { panic!("a history") };
         assert!(self.written[&TALKS[0]].ends_with(&texts(&entries)));
         let Outcome::Rows { rows, .. } = self.find(agent_of(ODA), list(View::Closed)).await else { panic!("rows") };
         assert!(rows.iter().any(|row| row.conversation == TALKS[2]), "what has ended is in the list");
