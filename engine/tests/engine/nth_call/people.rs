@@ -97,9 +97,9 @@ impl People {
     }
 
     /// The process ends and another one begins: on memory as after a kill, on a disk in order, since the directory must be
-    /// given back.
+    /// given back. One failure at a time is promised: what has failed before has been tried again by then.
     pub async fn restart(&mut self) {
-        self.world.quiet().await;
+        self.settle().await;
         self.collect();
         match self.ground {
             Ground::Memory(_) => self.world.engine.crash(),
@@ -113,17 +113,26 @@ impl People {
 
     /// Somebody looks after a process that says that it cannot go on.
     async fn attend(&mut self) {
-        let fault = self.trouble.fault();
-        if self.trouble.has_struck() && fault.is_some_and(Fault::needs_somebody) && !self.has_been_attended {
+        if self.trouble.has_struck() && self.needs_somebody() && !self.has_been_attended {
             self.has_been_attended = true;
             Box::pin(self.restart()).await;
         }
     }
 
+    /// The fault is one that the process does not get over by itself.
+    pub fn needs_somebody(&self) -> bool {
+        self.trouble.fault().is_some_and(Fault::needs_somebody)
+    }
+
     /// Time passes, and what failed meanwhile has been tried again.
     pub async fn pass(&mut self, ms: u64) {
+        self.attend().await;
         self.world.pass(ms).await;
         self.attend().await;
+        self.settle().await;
+    }
+
+    async fn settle(&self) {
         for _ in 0..3 {
             self.world.pass(RELOAD_PAUSE_MS).await;
         }
@@ -264,7 +273,7 @@ impl People {
                 Err(Refusal::Unavailable { .. } | Refusal::Busy { .. }) => self.world.clock.advance(RETRY_AFTER_MS),
                 answer => return assert_eq!(from_seq(answer), after, "{who:?} has all before it"),
             }
-            if self.trouble.has_struck() && !self.has_been_attended && self.trouble.fault().is_some_and(Fault::needs_somebody) {
+            if self.trouble.has_struck() && self.needs_somebody() && !self.has_been_attended {
                 // All are led back.
                 return self.attend().await;
             }
