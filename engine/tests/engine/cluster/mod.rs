@@ -10,6 +10,7 @@ mod crashing;
 mod emptying;
 mod losing;
 mod moving;
+mod nth_call;
 mod racing;
 mod random;
 mod settings;
