@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod codec;
 mod commits;
+mod failing_disk;
 mod failures;
 mod following;
 mod life;
