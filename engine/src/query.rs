@@ -18,7 +18,9 @@ use tokio::sync::oneshot;
 use crate::codec;
 use crate::host::Host;
 use crate::letter::{Ask, Letter};
-use crate::limits::{HISTORY_BYTES_MAX, HITS_PER_CONVERSATION_MAX, LIST_QUEUES_MAX, LOG_PAGE, RETRY_QUARANTINED_MS, SEARCH_READS_MAX};
+use crate::limits::{
+    HISTORY_BYTES_MAX, HITS_PER_CONVERSATION_MAX, LIST_QUEUES_MAX, LOG_PAGE, RETRY_QUARANTINED_MS, SEARCH_READS_MAX,
+};
 use crate::output::unavailable;
 use crate::request::{Answer, Hit, Outcome, Query, ReplyTo, View};
 

@@ -84,14 +84,19 @@ fn writes(n: usize, ends: &mut [u64]) -> Vec<Write> {
     let both = [n % ENTITIES.len(), (n / 2 + 1) % ENTITIES.len()];
     let mut writes = Vec::new();
     for (at, entity) in both.into_iter().enumerate() {
-        let records: Vec<String> = (0..1 + (n + at) % 3).map(|record| format!("record {n} {record} ").repeat(1 + n % 7)).collect();
+        let records: Vec<String> =
+            (0..1 + (n + at) % 3).map(|record| format!("record {n} {record} ").repeat(1 + n % 7)).collect();
         let records: Vec<&str> = records.iter().map(String::as_str).collect();
         let name = ENTITIES[entity];
         let key = Bytes::from(format!("{name}/{}", n % 5));
         writes.push(Write {
             snapshot: (n % 3 == at).then(|| Bytes::from(format!("state {n} ").repeat(20))),
             live: (n < 8).then_some(name != "idle"),
-            answers: if n % 2 == at { vec![Answer { key: key.clone(), at_ms: n as u64, value: key.clone() }] } else { Vec::new() },
+            answers: if n % 2 == at {
+                vec![Answer { key: key.clone(), at_ms: n as u64, value: key.clone() }]
+            } else {
+                Vec::new()
+            },
             index: vec![IndexChange::Put { key: key.clone(), value: Bytes::from(format!("entry {n}")) }],
             ..contract::write(name, ends[entity], &records)
         });

@@ -111,10 +111,7 @@ impl OpenError {
     /// the disk's refusal.
     fn of_file(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput => {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Self::Corrupt { what: format!("its files do not fit together: {error}") }
             }
             _ => Self::Io(error),

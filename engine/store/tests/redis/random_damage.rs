@@ -208,7 +208,11 @@ fn whatever_bytes_change_nothing_wrong_is_read() {
             std::panic::resume_unwind(panic)
         });
         assert!(changed == *value || found > 0, "nobody noticed: {told}");
-        if found > 0 { reported += 1 } else { harmless += 1 }
+        if found > 0 {
+            reported += 1
+        } else {
+            harmless += 1
+        }
         place.set(&mut raw, value);
     }
     assert_eq!(runtime.block_on(Held::by(&store)), whole);

@@ -343,7 +343,9 @@ fn says(error: &StartError, fault: Option<Fault>) -> bool {
     use jono_store::{CommitError, ReadError};
     let Some(Fault { call, way, .. }) = fault else { return false };
     match error {
-        StartError::Commit(CommitError::Unavailable(_)) => matches!(call, Call::Acquire | Call::Constant) && way == Way::Unavailable,
+        StartError::Commit(CommitError::Unavailable(_)) => {
+            matches!(call, Call::Acquire | Call::Constant) && way == Way::Unavailable
+        }
         StartError::Commit(CommitError::Unknown(_)) => {
             matches!(call, Call::Acquire | Call::Constant) && matches!(way, Way::Lost | Way::Applied)
         }

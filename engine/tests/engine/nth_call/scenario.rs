@@ -16,7 +16,8 @@ use crate::cluster::one_holder_at_a_time;
 use crate::kit::*;
 
 /// The conversations, in the order in which they begin.
-const TALKS: [ConversationId; 4] = [TALK, ConversationId::from_bits(42), ConversationId::from_bits(43), ConversationId::from_bits(44)];
+const TALKS: [ConversationId; 4] =
+    [TALK, ConversationId::from_bits(42), ConversationId::from_bits(43), ConversationId::from_bits(44)];
 
 /// A timer may be late by the time that its commit and its reading took again.
 const LATE_MS: u64 = 6 * SECOND;
@@ -75,8 +76,14 @@ impl People {
             let [one, two, three] = crowd;
             let texts: Vec<String> = (0..5).map(|number| format!("{round}{number}")).collect();
             let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at: usize| texts[at].as_str());
-            self.write_together(&[(one.0, one.1, a), (two.0, two.1, b), (three.0, three.1, c), (bob, TALKS[0], d), (bob, TALKS[1], e)])
-                .await;
+            self.write_together(&[
+                (one.0, one.1, a),
+                (two.0, two.1, b),
+                (three.0, three.1, c),
+                (bob, TALKS[0], d),
+                (bob, TALKS[1], e),
+            ])
+            .await;
         }
         let transfer = Command::Transfer { claim: None, to: TECH, note: Some("yours".into()), admitted: false };
         self.say(agent_of(BOB), "transfer", to(TALKS[1], transfer)).await;

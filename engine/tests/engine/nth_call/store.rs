@@ -38,16 +38,8 @@ pub enum Way {
 }
 
 impl Call {
-    pub const ALL: [Self; 8] = [
-        Self::Acquire,
-        Self::Commit,
-        Self::ForgetAnswers,
-        Self::Constant,
-        Self::Load,
-        Self::LoadLive,
-        Self::ReadLog,
-        Self::Scan,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Acquire, Self::Commit, Self::ForgetAnswers, Self::Constant, Self::Load, Self::LoadLive, Self::ReadLog, Self::Scan];
 
     pub fn ways(self) -> &'static [Way] {
         match self {
