@@ -287,7 +287,7 @@ fn judge(original: &Original, dir: &Path, damage: &Damage) -> Fate {
         let may_be_cut = is_journal(&damage.file) && !damage.is_closed;
         let fate = if held == *whole {
             Fate::Harmless
-        } else if may_be_cut && original.history.iter().any(|earlier| *earlier == held) {
+        } else if may_be_cut && original.history.contains(&held) {
             Fate::Cut
         } else if may_be_cut {
             assert_written_once(&held, original);

@@ -208,7 +208,7 @@ impl Worker {
             b"damaged" => {
                 // The next call says anew what was written last.
                 self.unsettled.store(true, Ordering::Release);
-                Err(CommitError::Unavailable("what Redis knows of the last commit is damaged".into()))
+                Err(CommitError::Unavailable("what Redis knows of the shard's owner and last commit is damaged".into()))
             }
             _ => Err(unknown()),
         }
@@ -242,7 +242,9 @@ impl Worker {
                 (Some(b"other"), Some(stored)) => known = stored,
                 (Some(b"damaged"), _) => {
                     self.unsettled.store(true, Ordering::Release);
-                    return Err(CommitError::Unavailable("what Redis knows of the last commit is damaged".into()));
+                    return Err(CommitError::Unavailable(
+                        "what Redis knows of the shard's owner and last commit is damaged".into(),
+                    ));
                 }
                 _ => return Err(CommitError::Unknown(value::misshapen("an acquisition"))),
             }

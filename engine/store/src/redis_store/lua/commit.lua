@@ -5,6 +5,10 @@
 -- ARGV  1 writer, 2 the number that it gave this commit, 3 the epoch's record, 4 how many heads, then so many entities,
 --       and as many heads' records; then operations: command, number of the key, number of arguments, arguments
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'number', 'check')
+if known[1] == '' then
+  -- No record is empty: it would look like none.
+  return {'damaged'}
+end
 if known[2] == ARGV[1] then
   if known[4] ~= (known[3] or '') .. ':' .. ARGV[1] then
     -- A number that has changed would make of this one the same as the last.
