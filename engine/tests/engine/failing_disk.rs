@@ -151,7 +151,8 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 async fn judge(world: &World, told: &Told) {
-    for (number, acknowledged) in (0..).zip(told.acknowledged.borrow().iter()) {
+    let acknowledged = told.acknowledged.borrow().clone();
+    for (number, acknowledged) in (0..).zip(&acknowledged) {
         let mut stored = texts(&world.log(talk(number)).await);
         assert_eq!(stored.remove(0), "hello");
         // The last one was not waited for.

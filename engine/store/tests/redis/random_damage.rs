@@ -60,7 +60,7 @@ fn records(raw: &mut RawConnection) -> Vec<(Place, Vec<u8>)> {
                 while let (Some(field), Some(value)) = (parts.next(), parts.next()) {
                     let field = field.bytes();
                     // Who wrote last, and which commit: these are no records.
-                    if field != b"writer" && field != b"number" {
+                    if ![&b"writer"[..], b"number", b"check"].contains(&&*field) {
                         records.push((Place::Field(key.clone(), field), value.bytes()));
                     }
                 }
