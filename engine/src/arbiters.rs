@@ -240,7 +240,8 @@ impl From<AdoptError> for StartError {
     fn from(error: AdoptError) -> Self {
         match error {
             AdoptError::Read(error) => Self::Read(error),
-            AdoptError::Unknown | AdoptError::Lost => Self::Unknown("an entity"),
+            AdoptError::Unknown => Self::Unknown("an entity"),
+            AdoptError::Lost => Self::Replaced,
         }
     }
 }

@@ -62,6 +62,8 @@ pub enum StartError {
     Commit(CommitError),
     /// The store holds something that this Jono does not know.
     Unknown(&'static str),
+    /// Another process has taken the records over meanwhile.
+    Replaced,
     /// The other processes cannot be reached.
     Exchange(ExchangeError),
     /// No process serves shards.
@@ -74,6 +76,7 @@ impl fmt::Display for StartError {
             Self::Read(error) => write!(f, "the store cannot be read: {error}"),
             Self::Commit(error) => write!(f, "the store cannot be written: {error}"),
             Self::Unknown(what) => write!(f, "the store holds {what} of another version"),
+            Self::Replaced => f.write_str("another process has taken the store over"),
             Self::Exchange(error) => write!(f, "the other processes cannot be reached: {error}"),
             Self::Unserved => f.write_str("no process serves: start one with `--role engine` or `--role all` on the same Redis"),
         }

@@ -18,7 +18,9 @@ use tokio::sync::oneshot;
 use crate::codec;
 use crate::host::Host;
 use crate::letter::{Ask, Letter};
-use crate::limits::{HISTORY_BYTES_MAX, HITS_PER_CONVERSATION_MAX, LIST_QUEUES_MAX, LOG_PAGE, SEARCH_READS_MAX};
+use crate::limits::{
+    HISTORY_BYTES_MAX, HITS_PER_CONVERSATION_MAX, LIST_QUEUES_MAX, LOG_PAGE, RETRY_QUARANTINED_MS, SEARCH_READS_MAX,
+};
 use crate::output::unavailable;
 use crate::request::{Answer, Hit, Outcome, Query, ReplyTo, View};
 
@@ -146,10 +148,16 @@ impl Host {
         let held = view.held.into_iter().filter(|(_, queue)| only.is_none_or(|only| only == *queue));
         let views = held
             .map(|(conversation, _)| self.ask(who, Order::Conversation(conversation, Box::new(conversation::Command::Describe))));
-        let views = futures_util::future::join_all(views).await.into_iter();
-        // One that was released a moment ago is not found any more.
-        let mut rows: Vec<Row> =
-            views.filter_map(|view| if let Ok(Reply::Conversation(view)) = view { Some(view.row) } else { None }).collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for view in futures_util::future::join_all(views).await {
+            match view {
+                Ok(Reply::Conversation(view)) => rows.push(view.row),
+                // Without it the list would not be whole.
+                Err(refusal) if is_back_soon(&refusal) => return Err(refusal),
+                // One that was released a moment ago is not found any more; one that is quarantined does not take the others with it.
+                Ok(_) | Err(_) => {}
+            }
+        }
         rows.retain(|row| row.holder == Some(agent) && after.is_none_or(|after| after < place_of(row)));
         rows.sort_by_key(place_of);
         Ok(page(rows, limit))
@@ -276,6 +284,14 @@ impl Wanted {
         }
         let text = text.to_lowercase();
         self.words.iter().all(|word| text.contains(word.as_str()))
+    }
+}
+
+/// Whoever said it can be asked again in a moment.
+fn is_back_soon(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Unavailable { retry_after_ms } => *retry_after_ms < RETRY_QUARANTINED_MS,
+        refusal => matches!(refusal, Refusal::Busy { .. }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! only between pictures that were really seen. A holder stops [`STOP_AFTER_MS`] after the last beat that was confirmed to
 //! it, so it has stopped before anybody takes it for dead. No clock is compared with another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jono_store::{Epoch, NodeId, Owner, Picture, ShardId};
 
@@ -18,6 +18,9 @@ pub(crate) struct Membership {
     me: NodeId,
     shard_count: u16,
     seen: BTreeMap<NodeId, Seen>,
+    /// Taken for dead, and members still: whoever removes them has failed. They stay dead whatever they do, since their
+    /// sessions were forgotten; removed, they learn it and begin anew.
+    dead: BTreeSet<NodeId>,
     looked_at_ms: Option<u64>,
     owners_version: u64,
     owners: BTreeMap<ShardId, Owner>,
@@ -52,7 +55,7 @@ pub(crate) struct Orders {
     pub(crate) lost: Vec<ShardId>,
     /// Members that went, orderly or not: nothing comes from them any more.
     pub(crate) gone: Vec<NodeId>,
-    /// Those of the gone that did not go by themselves: to be removed.
+    /// Those that did not go by themselves: to be removed, again at each look that still finds them.
     pub(crate) dead: Vec<NodeId>,
 }
 
@@ -62,6 +65,7 @@ impl Membership {
             me,
             shard_count,
             seen: BTreeMap::new(),
+            dead: BTreeSet::new(),
             looked_at_ms: None,
             owners_version: 0,
             owners: BTreeMap::new(),
@@ -80,6 +84,10 @@ impl Membership {
         let passed_ms = self.looked_at_ms.replace(now_ms).map_or(0, |before| now_ms.saturating_sub(before).min(LOOK_COUNTS_MS));
         let mut before = std::mem::take(&mut self.seen);
         for member in picture.members {
+            if self.dead.contains(&member.node) {
+                orders.dead.push(member.node);
+                continue;
+            }
             let card = Card::decode(&member.card);
             let silent_ms = match before.remove(&member.node) {
                 Some(seen) if seen.beat == member.beat && member.node != self.me => seen.silent_ms + passed_ms,
@@ -92,6 +100,7 @@ impl Membership {
                 self.seen.insert(member.node, Seen { beat: member.beat, card, silent_ms });
             }
         }
+        self.dead = orders.dead.iter().copied().collect();
         orders.gone.extend(before.into_keys());
         self.owners_version = picture.owners_version;
         for (shard, owner) in picture.owners.into_iter().flatten() {
@@ -293,6 +302,21 @@ mod tests {
             assert!(orders.acquire.is_empty());
         }
         assert!(now_ms >= DEAD_AFTER_MS && DEAD_AFTER_MS > STOP_AFTER_MS, "{now_ms}");
+    }
+
+    #[test]
+    fn who_was_taken_for_dead_stays_dead_until_it_is_removed() {
+        let mut here = Membership::new(ME, 8);
+        here.look(picture(&[(ME, 1, false), (OTHER, 7, false)], &[]), 0);
+        let mut look = |beat, now_ms| here.look(picture(&[(ME, 1 + now_ms, false), (OTHER, beat, false)], &[]), now_ms);
+        let died = (1..).map(|n| look(7, n * BEAT_EVERY_MS)).find(|orders| !orders.dead.is_empty()).expect("in the end");
+        assert_eq!((died.dead, died.gone), (vec![OTHER], vec![OTHER]));
+        // It could not be removed, and beats again.
+        for beat in [7, 8, 9] {
+            let orders = look(beat, 100 * DEAD_AFTER_MS);
+            assert_eq!((orders.dead, orders.gone, orders.release), (vec![OTHER], vec![], vec![]));
+        }
+        assert!(here.look(picture(&[(ME, 3, false)], &[]), 200 * DEAD_AFTER_MS).dead.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jono_domain::message::Address;
 use jono_domain::notice::Notice;
 use jono_domain::queue;
 use jono_domain::reply::Refusal;
-use jono_engine::request::{Outcome, Query};
+use jono_engine::request::{Outcome, Query, View};
 use jono_store::CommitFault;
 
 use crate::kit::*;
@@ -262,6 +262,29 @@ fn a_led_session_waits_for_a_log_that_cannot_be_read() {
         assert!(matches!(oda.follow(Address::Conversation(TALK), 0).await, Err(Refusal::Unavailable { .. })));
         oda.follow(Address::Conversation(TALK), 0).await.expect("follows");
         oda.has_all(TALK, Audience::Agent, 0).await;
+    });
+}
+
+#[test]
+fn a_list_is_whole_or_not_given() {
+    run(async {
+        let world = World::begin().await;
+        for (customer, talk) in [(ANN, TALK), (CID, talk(2))] {
+            world.start(customer, talk, SALES).await;
+            world.done(agent_of(BOB), claim(talk)).await;
+        }
+        world.quiet().await;
+        let faults = world.records.faults();
+        faults.fail_commits(1, CommitFault::Unavailable);
+        world.refused(customer_of(ANN), message(TALK, "x")).await;
+        faults.fail_reads(1);
+        let mine = Query::List { view: View::Mine, queue: None, cursor: None, limit: 10 };
+        let list = world.as_time_passes(world.query(agent_of(BOB), mine.clone())).await;
+        assert!(matches!(list, Err(Refusal::Unavailable { .. })), "{list:?}");
+        match world.as_time_passes(world.query(agent_of(BOB), mine)).await {
+            Ok(Outcome::Rows { rows, .. }) => assert_eq!(rows.len(), 2),
+            other => panic!("{other:?}"),
+        }
     });
 }
 

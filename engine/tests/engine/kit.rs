@@ -20,7 +20,7 @@ use jono_engine::clock::ManualClock;
 use jono_engine::delivery::{Deliver, Delivery, SessionRef};
 use jono_engine::limits::RELOAD_PAUSE_MS;
 use jono_engine::request::{Answer, Follow, Outcome, Query, ReplyTo, Request};
-use jono_engine::{Engine, EngineConfig};
+use jono_engine::{Engine, EngineConfig, StartError};
 use jono_store::{MemoryStore, Store};
 use tokio::sync::{oneshot, watch};
 
@@ -53,6 +53,17 @@ pub fn run(test: impl Future<Output = ()>) {
 
 async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Waits for something while time passes on that clock, slowly enough for nothing but retries.
+pub async fn as_time_passes<T>(clock: &ManualClock, wait: impl Future<Output = T>) -> T {
+    let mut wait = std::pin::pin!(wait);
+    loop {
+        if let Ok(done) = tokio::time::timeout(Duration::from_millis(2), &mut wait).await {
+            return done;
+        }
+        clock.advance(50);
+    }
 }
 
 pub fn agent_of(agent: AgentId) -> Who {
@@ -151,10 +162,14 @@ impl Plan {
     }
 
     pub async fn begin_empty(self) -> World {
+        self.start().await.expect("starts")
+    }
+
+    pub async fn start(self) -> Result<World, StartError> {
         let Plan { config, clock, records, store } = self;
-        let engine = patiently("the start", Engine::start(store, config.clone())).await.expect("starts");
+        let engine = patiently("the start", Engine::start(store, config.clone())).await?;
         let gateway = Gateway::attach(&engine);
-        World { engine, gateway, clock, records, config, sessions: Cell::new(0) }
+        Ok(World { engine, gateway, clock, records, config, sessions: Cell::new(0) })
     }
 }
 
@@ -333,13 +348,7 @@ impl World {
 
     /// Waits for something while time passes, slowly enough for nothing but retries.
     pub async fn as_time_passes<T>(&self, wait: impl Future<Output = T>) -> T {
-        let mut wait = std::pin::pin!(wait);
-        loop {
-            if let Ok(done) = tokio::time::timeout(Duration::from_millis(2), &mut wait).await {
-                return done;
-            }
-            self.clock.advance(50);
-        }
+        as_time_passes(&self.clock, wait).await
     }
 
     pub async fn until(&self, mut is_so: impl AsyncFnMut() -> bool) {
@@ -389,7 +398,7 @@ pub struct Session<'a> {
     pub world: &'a World,
     pub id: SessionRef,
     pub who: Who,
-    requests: Cell<u64>,
+    pub requests: Cell<u64>,
 }
 
 impl Session<'_> {

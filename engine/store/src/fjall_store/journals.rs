@@ -2,7 +2,9 @@
 //!
 //! * A store that was closed in order leaves the sums of its journals in `<dir>/closed`. The next
 //!   opening compares them before fjall sees a journal: fjall takes a damaged head of an entry for
-//!   the torn end of the last write, and cuts off what was acknowledged behind it.
+//!   the torn end of the last write, and cuts off what was acknowledged behind it. The small files
+//!   that say which tables there are, and the ends of tables, have theirs beside them: fjall believes
+//!   what they say, or ends the process (a length that is damaged is a failed allocation).
 //! * A store that was not is one whose last sync may have failed. Then the kernel may show bytes that
 //!   are not on the disk, and sync again without an error and without writing them. So every journal
 //!   is written over with what it shows, and synced: what is served afterwards is on the disk.
@@ -23,11 +25,18 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// A new journal is 64 MiB of nothing: blocks like this one are skipped, and stay holes.
 const EMPTY: &[u8] = &[0; BLOCK_BYTES];
 
+/// Where a table's index of its parts is; it takes some 300.
+const TABLE_END_BYTES: u64 = 4096;
+
+/// A file that holds nothing.
+const LOCK: &str = "lock";
+
 /// Says that the store was closed in order. Its tables must be closed.
 pub(super) fn seal(dir: &Path) -> io::Result<()> {
     let unfinished = dir.join("closed.new");
     let mut file = File::create(&unfinished)?;
-    file.write_all(sums(dir)?.as_bytes())?;
+    file.write_all(sums(dir, journals(dir)?)?.as_bytes())?;
+    file.write_all(sums(dir, believed(dir)?)?.as_bytes())?;
     file.sync_all()?;
     fs::rename(unfinished, dir.join("closed"))?;
     sync_dir(dir)
@@ -41,25 +50,40 @@ pub(super) fn is_sealed(dir: &Path) -> io::Result<bool> {
 /// Makes sure of the journals before they are opened, and that the next closing is not taken for
 /// this one.
 pub(super) fn unseal(dir: &Path) -> Result<(), OpenError> {
-    match fs::read(dir.join("closed")) {
-        Ok(sealed) if sealed == sums(dir)?.as_bytes() => fs::remove_file(dir.join("closed"))?,
-        Ok(_) => return Err(OpenError::Corrupt { what: "its journal is not the one it was closed with".into() }),
+    match fs::read_to_string(dir.join("closed")) {
+        Ok(sealed) => {
+            let (journals, others) = (sums(dir, journals(dir)?)?, sums(dir, believed(dir)?)?);
+            // An earlier program sealed the journals alone.
+            match sealed.strip_prefix(&journals) {
+                Some(rest) if rest.is_empty() || rest == others => fs::remove_file(dir.join("closed"))?,
+                Some(_) => return Err(OpenError::Corrupt { what: "its tables are not those it was closed with".into() }),
+                None => return Err(OpenError::Corrupt { what: "its journal is not the one it was closed with".into() }),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(OpenError::Corrupt { what: "the seal of its journal does not read".into() });
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => write_again(dir)?,
         Err(error) => return Err(error.into()),
     }
     Ok(sync_dir(dir)?)
 }
 
-/// A line for each journal: its name, and a sum of its blocks and their places.
-fn sums(dir: &Path) -> io::Result<String> {
+/// A line for each file: its name, and a sum of its blocks and their places.
+fn sums(dir: &Path, files: Vec<PathBuf>) -> io::Result<String> {
     let mut lines = String::new();
-    for path in journals(dir)? {
+    for path in files {
+        let mut file = File::open(&path)?;
+        if is_table(&path) {
+            let len = file.metadata()?.len();
+            file.seek(SeekFrom::Start(len.saturating_sub(TABLE_END_BYTES)))?;
+        }
         let mut sum = 0;
-        each_block(&File::open(&path)?, |_, offset, block| {
+        each_block(&file, |_, offset, block| {
             sum = sum_on(sum_on(sum, &offset.to_le_bytes()), block);
             Ok(())
         })?;
-        let name = path.file_name().unwrap_or_default().display();
+        let name = path.strip_prefix(records(dir)).unwrap_or(&path).display();
         lines.push_str(&format!("{name} {sum:08x}\n"));
     }
     Ok(lines)
@@ -98,9 +122,38 @@ fn journals(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(records(dir))?;
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
     let mut paths = paths?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jnl"));
+    paths.retain(|path| is_journal(path));
     paths.sort_unstable();
     Ok(paths)
+}
+
+/// Everything but journals. Of tables the ends: their blocks have sums of their own.
+fn believed(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                walk(&path, found)?;
+            } else {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    walk(&records(dir), &mut found)?;
+    found.retain(|path| !is_journal(path) && path.file_name().is_some_and(|name| name != LOCK));
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn is_table(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.ends_with("tables"))
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jnl")
 }
 
 #[cfg(test)]
@@ -122,10 +175,10 @@ mod tests {
         }
         file.set_len(9 * BLOCK_BYTES as u64 + 77).unwrap();
         drop(file);
-        let (before, sums_before) = (fs::read(&path).unwrap(), sums(dir.path()).unwrap());
+        let (before, sums_before) = (fs::read(&path).unwrap(), sums(dir.path(), journals(dir.path()).unwrap()).unwrap());
         write_again(dir.path()).unwrap();
         assert!(fs::read(&path).unwrap() == before);
-        assert_eq!(sums(dir.path()).unwrap(), sums_before);
+        assert_eq!(sums(dir.path(), journals(dir.path()).unwrap()).unwrap(), sums_before);
     }
 
     #[test]
@@ -134,7 +187,7 @@ mod tests {
         fs::create_dir(records(dir.path())).unwrap();
         let sum_of = |bytes: &[u8]| {
             fs::write(records(dir.path()).join("0.jnl"), bytes).unwrap();
-            sums(dir.path()).unwrap()
+            sums(dir.path(), journals(dir.path()).unwrap()).unwrap()
         };
         let mut bytes = vec![0; 3 * BLOCK_BYTES];
         bytes[7] = 1;

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,9 +99,22 @@ impl From<io::Error> for OpenError {
 impl From<fjall::Error> for OpenError {
     fn from(error: fjall::Error) -> Self {
         match error {
-            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::of_file(error),
             fjall::Error::Locked => Self::Locked,
             other => Self::Corrupt { what: other.to_string() },
+        }
+    }
+}
+
+impl OpenError {
+    /// What fjall stumbles over where a file ends too soon, or names a place or another file that there is not, is damage and not
+    /// the disk's refusal.
+    fn of_file(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Corrupt { what: format!("its files do not fit together: {error}") }
+            }
+            _ => Self::Io(error),
         }
     }
 }
@@ -137,7 +151,8 @@ pub(super) fn first(dir: &Path) -> Result<Opened, OpenError> {
     } else {
         create(dir)?;
     }
-    open(dir)
+    // On damaged files fjall may panic.
+    catch_unwind(|| open(dir)).unwrap_or_else(|_| Err(OpenError::Corrupt { what: "opening it panicked".into() }))
 }
 
 /// Opens a directory again that this process had open and that failed; `lock` is the one it kept.

@@ -1,7 +1,7 @@
 //! Where a record is kept in Redis.
 //!
 //! ```text
-//! <prefix>:{s<shard>}:own          hash: epoch; writer and number of the last commit
+//! <prefix>:{s<shard>}:own          hash: epoch; writer and number of the last commit, and both once more as a check
 //! <prefix>:{s<shard>}:heads        hash: entity -> number of its last record
 //! <prefix>:{s<shard>}:snapshots    hash: entity -> number and state
 //! <prefix>:{s<shard>}:live         sorted set of entities, all with score 0: in the order of their bytes
@@ -20,7 +20,7 @@
 //! Logs are lists and not streams: a stream takes 2.4 times the memory at 8 records of 200 bytes, 1.4 times at 64 (it allocates its
 //! blocks in advance), and what a stream would refuse (a record that is not the next) the commit script refuses by the head.
 //!
-//! Every value but `writer` and `number` has the frame of [`crate::record`] around it. The checksums are over the same keys as in the
+//! Every value but `writer`, `number` and `check` has the frame of [`crate::record`] around it. The checksums are over the same keys as in the
 //! embedded store, so a record found in another place is as corrupt as a torn one.
 
 use bytes::Bytes;

@@ -205,6 +205,11 @@ impl Worker {
                     Err(damage) => CommitError::Unavailable(damage.to_string()),
                 })
             }
+            b"damaged" => {
+                // The next call says anew what was written last.
+                self.unsettled.store(true, Ordering::Release);
+                Err(CommitError::Unavailable("what Redis knows of the shard's owner and last commit is damaged".into()))
+            }
             _ => Err(unknown()),
         }
     }
@@ -235,6 +240,12 @@ impl Worker {
                     return Ok(next);
                 }
                 (Some(b"other"), Some(stored)) => known = stored,
+                (Some(b"damaged"), _) => {
+                    self.unsettled.store(true, Ordering::Release);
+                    return Err(CommitError::Unavailable(
+                        "what Redis knows of the shard's owner and last commit is damaged".into(),
+                    ));
+                }
                 _ => return Err(CommitError::Unknown(value::misshapen("an acquisition"))),
             }
         }

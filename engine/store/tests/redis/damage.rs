@@ -125,3 +125,44 @@ fn records_that_are_missing_or_in_a_wrong_place_are_noticed() {
         assert!(matches!(store.constant("name", Bytes::new()).await, Err(CommitError::Unavailable(_))));
     });
 }
+
+/// A number that has changed would make the next commit look like one that was sent twice: confirmed, and not applied.
+#[test]
+fn the_number_of_the_last_commit_is_not_believed_when_it_has_changed() {
+    let server = RedisServer::start(&[]);
+    let mut raw = server.connection();
+    block_on(async {
+        let (store, _) = connect(server.url(), Durability::Memory).await;
+        let mut epoch = store.acquire(SHARD).await.unwrap();
+        let append = async |epoch, seq: u64| commit(&store, epoch, vec![contract::write("e", seq, &["record"])]).await;
+        append(epoch, 0).await.unwrap();
+        let mut seq = 1;
+        for field in ["number", "check", "writer"] {
+            for (by, acquires) in [(1, false), (100, false), (1, true)] {
+                let value = raw.command(&["HGET", "jono:{s1}:own", field]).bytes();
+                let changed = match String::from_utf8(value.clone()).unwrap().parse::<u64>() {
+                    Ok(number) => (number + by).to_string().into_bytes(),
+                    Err(_) => value.iter().map(|byte| byte ^ 1).collect(),
+                };
+                raw.command(&[b"HSET", &b"jono:{s1}:own"[..], field.as_bytes(), &*changed]);
+                if acquires {
+                    let acquired = match store.acquire(SHARD).await {
+                        Err(CommitError::Unavailable(_)) => store.acquire(SHARD).await,
+                        other => other,
+                    };
+                    assert!(acquired.as_ref().is_ok_and(|later| *later > epoch), "{acquired:?}");
+                    epoch = acquired.unwrap();
+                    continue;
+                }
+                // Refused at most once; what is confirmed is there.
+                if let Err(refusal) = append(epoch, seq).await {
+                    assert!(matches!(refusal, CommitError::Unavailable(_)), "{refusal:?}");
+                    assert_eq!(store.load(SHARD, contract::entity("e")).await.unwrap().seq, seq);
+                    append(epoch, seq).await.unwrap();
+                }
+                seq += 1;
+                assert_eq!(store.load(SHARD, contract::entity("e")).await.unwrap().seq, seq, "{field}");
+            }
+        }
+    });
+}

@@ -13,4 +13,5 @@ mod identity;
 mod kit;
 mod model;
 mod moving;
+mod random_damage;
 mod repeats;

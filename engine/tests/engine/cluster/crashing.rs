@@ -7,6 +7,7 @@ use jono_domain::reply::Reply;
 use jono_engine::cluster::limits::{BEAT_EVERY_MS, DEAD_AFTER_MS};
 
 use super::kit::{Cluster, Part, STEP_MS};
+use super::wire::{Call, Fault};
 use crate::kit::*;
 
 /// From the kill to the last shard being served: silence is counted from a beat to a look, and looks are a beat apart. The
@@ -188,5 +189,27 @@ fn what_a_killed_gateway_sent_last_makes_nobody_connected_again() {
         cluster.exchange.faults().release_parcels(engine);
         cluster.pass(1_000).await;
         assert!(!cluster.conversation(TALK).await.row.connected);
+    });
+}
+
+#[test]
+fn a_dead_process_that_could_not_be_removed_stays_dead() {
+    run(async {
+        for nth in [1, 2] {
+            let fault = Fault { call: Call::Remove, nth, applied: false };
+            let mut cluster = Cluster::begin_with(Some(fault), &[Part::Both, Part::Engine]).await;
+            let ann = cluster.customer(0, ANN).await;
+            cluster.yes(ann, start(ANN, TALK, SALES, "0")).await;
+            let killed = cluster.node(1).await;
+            cluster.crash_engine(1);
+            until_taken_over(&mut cluster, &[0]).await;
+            // It owns nothing again, for however short a time.
+            for _ in 0..200 {
+                cluster.step().await;
+                assert!(cluster.processes[0].engine.is_serving() && cluster.owned(0).await.len() == 16);
+            }
+            assert!(cluster.picture().await.members.iter().all(|member| member.node != killed), "it is removed in the end");
+            cluster.yes(ann, message(TALK, "1")).await;
+        }
     });
 }

@@ -2,6 +2,7 @@
 //! steps, and never faster than the processes that are in touch can beat.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jono_domain::account::{AccountKind, Role, Who};
@@ -15,13 +16,13 @@ use jono_engine::clock::ManualClock;
 use jono_engine::cluster::limits::BEAT_EVERY_MS;
 use jono_engine::cluster::{Card, ClusterConfig};
 use jono_engine::request::{Answer, Outcome, Query, ReplyTo};
-use jono_engine::{Engine, EngineConfig};
+use jono_engine::{Engine, EngineConfig, StartError};
 use jono_store::{Exchange as _, Member, MemoryExchange, MemoryStore, NodeId, Picture, Store};
 use tokio::sync::oneshot;
 
 use super::client::{Client, Desk};
 use super::losing_store::LosingStore;
-use super::wire::Wire;
+use super::wire::{Fault, Trouble, Wire};
 use crate::kit::*;
 
 /// Time moves so far at once.
@@ -73,6 +74,8 @@ pub struct Process {
 pub struct Cluster {
     pub records: MemoryStore,
     pub exchange: MemoryExchange,
+    /// Which call to the exchange fails.
+    pub trouble: Arc<Trouble>,
     pub processes: Vec<Process>,
     pub clients: Vec<Client>,
     /// Since the beginning.
@@ -85,13 +88,19 @@ pub struct Cluster {
 impl Cluster {
     /// Nobody is there yet.
     pub fn empty(shards: u16) -> Self {
-        let (records, exchange) = (MemoryStore::new(), MemoryExchange::new());
-        Self { records, exchange, processes: Vec::new(), clients: Vec::new(), now_ms: 0, looked_at: 0, shards }
+        let (records, exchange, trouble) = (MemoryStore::new(), MemoryExchange::new(), Trouble::of(None));
+        Self { records, exchange, trouble, processes: Vec::new(), clients: Vec::new(), now_ms: 0, looked_at: 0, shards }
     }
 
     /// With these processes, and one organisation.
     pub async fn begin(parts: &[Part]) -> Self {
+        Self::begin_with(None, parts).await
+    }
+
+    /// As [`Cluster::begin`]; one call to the exchange fails.
+    pub async fn begin_with(fault: Option<Fault>, parts: &[Part]) -> Self {
         let mut cluster = Self::empty(16);
+        cluster.trouble = Trouble::of(fault);
         for part in parts {
             cluster.join(*part).await;
         }
@@ -117,7 +126,7 @@ impl Cluster {
         let number = self.processes.len();
         let name = format!("process {number}");
         let clock = ManualClock::at(BEGINNING + self.now_ms);
-        let wire = Wire::over(self.exchange.connection());
+        let wire = Wire::over(self.exchange.connection(), &self.trouble);
         let store = Arc::new(LosingStore::on(&self.records));
         let config = EngineConfig { arbiters: 1, shards: self.shards, clock: clock.clone(), ..EngineConfig::default() };
         let cluster = ClusterConfig {
@@ -127,11 +136,16 @@ impl Cluster {
             name: name.clone(),
             version: "test".into(),
         };
-        let mut starting = std::pin::pin!(Engine::start_among(Arc::clone(&store) as Arc<dyn Store>, config, cluster));
+        let start = || Engine::start_among(Arc::clone(&store) as Arc<dyn Store>, config.clone(), cluster.clone());
+        let mut starting = Box::pin(start());
         // The first one that serves shards is waited for by those that came before it.
         let engine = loop {
-            if let std::task::Poll::Ready(started) = glance(&mut starting).await {
-                break started.expect("starts");
+            match glance(&mut starting.as_mut()).await {
+                Poll::Ready(Ok(started)) => break started,
+                // A planned failure: it is started again.
+                Poll::Ready(Err(StartError::Exchange(_))) if self.trouble.has_struck() => starting = Box::pin(start()),
+                Poll::Ready(Err(error)) => panic!("{name} does not start: {error}"),
+                Poll::Pending => {}
             }
             // Nobody sees yet whether it beats: it is given real time.
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -377,7 +391,7 @@ impl Cluster {
         let mut answer = std::pin::pin!(async move { engine.ask(who, None, order).await });
         let patience = self.now_ms + PATIENCE_MS;
         loop {
-            if let std::task::Poll::Ready(answer) = glance(&mut answer).await {
+            if let Poll::Ready(answer) = glance(&mut answer).await {
                 return answer;
             }
             assert!(self.now_ms < patience, "waited in vain for an answer");
@@ -399,7 +413,7 @@ impl Cluster {
         let mut answer = std::pin::pin!(receiver);
         let patience = self.now_ms + PATIENCE_MS;
         loop {
-            if let std::task::Poll::Ready(answer) = glance(&mut answer).await {
+            if let Poll::Ready(answer) = glance(&mut answer).await {
                 return answer.expect("an answer");
             }
             assert!(self.now_ms < patience, "waited in vain for an answer");
@@ -461,8 +475,8 @@ impl Cluster {
 }
 
 /// One look, without waiting.
-async fn glance<T>(wait: &mut std::pin::Pin<&mut impl Future<Output = T>>) -> std::task::Poll<T> {
-    std::future::poll_fn(|context| std::task::Poll::Ready(wait.as_mut().poll(context))).await
+async fn glance<T>(wait: &mut std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    std::future::poll_fn(|context| Poll::Ready(wait.as_mut().poll(context))).await
 }
 
 fn newest<'a>(members: &'a [Member], name: &str) -> Option<&'a Member> {

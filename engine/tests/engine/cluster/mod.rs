@@ -10,8 +10,11 @@ mod crashing;
 mod emptying;
 mod losing;
 mod moving;
+mod nth_call;
 mod racing;
 mod random;
 mod settings;
 mod stopping;
 mod talking;
+
+pub use random::one_holder_at_a_time;

@@ -4,8 +4,16 @@
 -- KEYS  1 the shard's own hash, 2 the heads, then what the operations name by number
 -- ARGV  1 writer, 2 the number that it gave this commit, 3 the epoch's record, 4 how many heads, then so many entities,
 --       and as many heads' records; then operations: command, number of the key, number of arguments, arguments
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'number')
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'writer', 'number', 'check')
+if known[1] == '' then
+  -- No record is empty: it would look like none.
+  return {'damaged'}
+end
 if known[2] == ARGV[1] then
+  if known[4] ~= (known[3] or '') .. ':' .. ARGV[1] then
+    -- A number that has changed would make of this one the same as the last.
+    return {'damaged'}
+  end
   local last, number = tonumber(known[3]), tonumber(ARGV[2])
   if number == last then
     -- Sent twice: it has been applied. Writing something makes the confirmation wait for what was written before.
@@ -36,5 +44,5 @@ while at <= last do
   redis.call(ARGV[at], KEYS[tonumber(ARGV[at + 1])], unpack(ARGV, at + 3, at + 2 + count))
   at = at + 3 + count
 end
-redis.call('HSET', KEYS[1], 'writer', ARGV[1], 'number', ARGV[2])
+redis.call('HSET', KEYS[1], 'writer', ARGV[1], 'number', ARGV[2], 'check', ARGV[2] .. ':' .. ARGV[1])
 return {'done'}
