@@ -9,7 +9,7 @@ use crate::engine::{Engine, Held};
 use crate::rules::Cluster;
 use crate::store::Outcome;
 use crate::system::{System, commit_of};
-use crate::talk::{Answer, Body, Phase, Wish};
+use crate::talk::{Body, Phase};
 use crate::times::CLOCK_STEP;
 use crate::witness::{Breach, CLAIMS_MAX};
 
@@ -21,10 +21,6 @@ const ENTRIES_MAX: u8 = 16;
 pub enum Action {
     /// Time passes.
     Tick,
-    /// Somebody asks.
-    Ask(usize),
-    /// It was not answered: the same request is sent again.
-    AskAgain(usize),
     /// A letter is taken by an engine.
     Take(usize, usize),
     /// A deadline passes.
@@ -116,14 +112,17 @@ impl Cluster {
             Held::Nothing | Held::Wanted | Held::Owned(_) | Held::Going(_) | Held::Fenced => {}
         }
         if engine.serves() && engine.has_room() {
-            let letters = system.requests.iter().enumerate().filter(|(_, request)| request.letters > 0);
-            actions.extend(letters.map(|(request, _)| Action::Take(at, request)));
+            actions.extend(system.letters(self).map(|request| Action::Take(at, request)));
         }
     }
 
     fn faults(&self, system: &System, at: usize, actions: &mut Vec<Action>) {
         let (engine, faults) = (&system.engines[at], &system.faults);
-        if faults.clock_steps > 0 {
+        if faults.in_all == 0 {
+            return;
+        }
+        // What runs is not moved by it, so it is set before a start.
+        if faults.clock_steps > 0 && (!engine.is_up || !self.rules.is_steady) {
             actions.extend([Action::SetClock(at, CLOCK_STEP), Action::SetClock(at, -CLOCK_STEP)]);
         }
         if faults.crashes > 0 && engine.is_up {
@@ -148,36 +147,9 @@ impl Cluster {
                 actions.push(Action::PauseInBeat(at));
             }
             if engine.serves() && engine.has_room() {
-                let letters = system.requests.iter().enumerate().filter(|(_, request)| request.letters > 0);
-                actions.extend(letters.map(|(request, _)| Action::PauseInTake(at, request)));
+                actions.extend(system.letters(self).map(|request| Action::PauseInTake(at, request)));
             }
         }
-    }
-
-    fn request_actions(&self, system: &System, actions: &mut Vec<Action>) {
-        for number in 0..self.wishes.len() {
-            let request = system.requests[number];
-            if !request.is_asked {
-                if self.may_ask(system, number) {
-                    actions.push(Action::Ask(number));
-                }
-            } else if request.told.is_none() && request.letters == 0 && !is_in_good_hands(system, number) {
-                actions.push(Action::AskAgain(number));
-            }
-            if request.letters == 1 && system.faults.duplicates > 0 {
-                actions.push(Action::Duplicate(number));
-            }
-        }
-    }
-
-    /// Who wants the same asks in order: agents are all alike, so nothing is left out.
-    fn may_ask(&self, system: &System, number: usize) -> bool {
-        let is_before = |(wish, request): (&Wish, &crate::system::Request)| match (wish, self.wishes[number]) {
-            (Wish::Say, Wish::Say) => request.is_asked,
-            (Wish::Claim(_) | Wish::Release(..), Wish::Claim(_) | Wish::Release(..)) => request.is_asked,
-            _ => true,
-        };
-        system.wish(self, number).is_some() && self.wishes.iter().zip(&system.requests).take(number).all(is_before)
     }
 
     /// Nothing is left to do before time passes.
@@ -212,6 +184,7 @@ impl Cluster {
         // It is given another while.
         system.witness.unserved = 0;
         let faults = &mut system.faults;
+        faults.in_all -= 1;
         match action {
             Action::Crash(at) => {
                 faults.crashes -= 1;
@@ -264,21 +237,9 @@ impl Cluster {
             }
             Action::Duplicate(request) => {
                 faults.duplicates -= 1;
-                system.requests[request].letters += 1;
+                system.requests[request].has_double = true;
             }
             _ => {}
-        }
-    }
-
-    fn resume(&self, system: &mut System, at: usize) {
-        // Others may have its shard, or are about to have it.
-        system.witness.unserved = 0;
-        let engine = &mut system.engines[at];
-        engine.is_paused = false;
-        if engine.under_way.is_none()
-            && let Some(step) = engine.waiting.take()
-        {
-            system.tell(self, step.reply);
         }
     }
 }
@@ -298,14 +259,6 @@ fn has_calls(engine: &Engine) -> bool {
         }
 }
 
-/// An engine that runs is about to answer it.
-fn is_in_good_hands(system: &System, number: usize) -> bool {
-    system.engines.iter().filter(|engine| engine.runs() && !engine.is_slow).any(|engine| {
-        let steps = engine.under_way.map(|under_way| under_way.step).into_iter().chain(engine.waiting);
-        steps.filter_map(|step| step.reply).any(|(request, _)| usize::from(request) == number)
-    })
-}
-
 impl Model for Cluster {
     type State = System;
     type Action = Action;
@@ -319,7 +272,10 @@ impl Model for Cluster {
             self.engine_actions(system, at, actions);
             self.faults(system, at, actions);
         }
-        self.request_actions(system, actions);
+        if system.faults.in_all > 0 && system.faults.duplicates > 0 {
+            let taken = (0..self.wishes.len()).filter(|request| system.requests[*request].is_taken);
+            actions.extend(taken.map(Action::Duplicate));
+        }
         actions.extend((0..system.store.swamp.len()).map(Action::CommitLate));
         if self.can_tick(system) {
             actions.push(Action::Tick);
@@ -330,11 +286,6 @@ impl Model for Cluster {
         let mut system = before.clone();
         match action {
             Action::Tick => self.tick(&mut system),
-            Action::Ask(request) => {
-                system.requests[request].is_asked = true;
-                system.requests[request].letters += 1;
-            }
-            Action::AskAgain(request) => system.requests[request].letters += 1,
             Action::Take(at, request) => system.take(self, at, request),
             Action::Expire(at, body) => system.expire(self, at, body),
             Action::Commit(at) => {
@@ -355,7 +306,7 @@ impl Model for Cluster {
             }
             Action::Look(at) => system.look(self, at),
             Action::Stop(at) => system.stop_if_out_of_touch(at),
-            Action::Remove(at) => system.remove(at),
+            Action::Remove(at) => system.remove(self, at),
             Action::Raise(at) => system.raise(at),
             Action::Adopt(at) => system.adopt(self, at),
             Action::GiveBack(at) => system.give_back(at),
@@ -367,7 +318,11 @@ impl Model for Cluster {
                 system.witness.unserved = 0;
                 system.engines[at] = Engine::started(system.engines[at].wall, system.exchange.join());
             }
-            Action::Resume(at) => self.resume(&mut system, at),
+            Action::Resume(at) => {
+                // Others may have its shard, or are about to have it.
+                system.witness.unserved = 0;
+                system.resume(self, at);
+            }
             Action::Crash(_)
             | Action::Pause(_)
             | Action::PauseInTake(..)
@@ -383,14 +338,13 @@ impl Model for Cluster {
     }
 
     fn within_boundary(&self, system: &System) -> bool {
-        usize::from(system.store.talk.claim) + 1 < CLAIMS_MAX && system.store.talk.entries < ENTRIES_MAX
+        let is_over = system.store.talk.phase == Phase::Closed
+            && system.store.swamp.is_empty()
+            && system.engines.iter().all(|engine| engine.under_way.is_none());
+        !is_over && usize::from(system.store.talk.claim) + 1 < CLAIMS_MAX && system.store.talk.entries < ENTRIES_MAX
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let told = |system: &System, what: fn(&Answer) -> bool| {
-            system.requests.iter().filter(|request| request.told.as_ref().is_some_and(what)).count()
-        };
-        let _ = told;
         vec![
             Property::always("G1 G2: an answer rests on what is stored", |_, s: &System| kept(s, Breach::AnswerNotStored)),
             Property::always("G2: a request is applied at most once", |_, s: &System| kept(s, Breach::AppliedTwice)),
@@ -410,6 +364,8 @@ impl Model for Cluster {
             Property::sometimes("a claim outlives its owner", |_, s: &System| {
                 matches!(s.store.talk.phase, Phase::Active(_)) && s.store.epoch > 1 && s.is_served()
             }),
+            Property::sometimes("not promised: a refusal that was slept over", |_, s: &System| !kept(s, Breach::RefusedLate)),
+            Property::sometimes("not promised: a refusal by one who is replaced", |_, s: &System| !kept(s, Breach::RefusedByReplaced)),
             Property::sometimes("it is closed by another owner", |_, s: &System| {
                 s.store.talk.phase == Phase::Closed && s.store.epoch > 1
             }),

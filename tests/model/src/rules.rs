@@ -12,6 +12,10 @@ pub struct Rules {
     pub stop_after: i8,
     /// Answers wait for what they rest on.
     pub confirms_first: bool,
+    /// An answer that changes nothing, and has waited for others, is given only while the tenure holds.
+    pub owns_what_it_says: bool,
+    /// A member is removed only if it has not beaten since it was taken for dead. Not so in truth: see `tests/holds.rs`.
+    pub removes_only_silent: bool,
     /// A claim that is given back must be the one of that number.
     pub compares_numbers: bool,
     /// An alarm that rings looks at the deadline as it is now.
@@ -29,6 +33,8 @@ pub const REAL: Rules = Rules {
     fences: true,
     stop_after: crate::times::STOP_AFTER,
     confirms_first: true,
+    owns_what_it_says: true,
+    removes_only_silent: false,
     compares_numbers: true,
     looks_at_deadline: true,
     remembers: true,
@@ -39,6 +45,8 @@ pub const REAL: Rules = Rules {
 /// Faults that may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
+    /// Of whatever kind.
+    pub in_all: u8,
     /// An engine ends, and perhaps begins again.
     pub crashes: u8,
     /// An engine stands still, in the midst of whatever it does, and goes on some time later.
@@ -59,6 +67,8 @@ pub struct Cluster {
     /// Who wants what, each under a key of its own. Agents that want the same ask in this order. The number of a claim that is
     /// given back is not known here: it is the one that its agent was told first.
     pub wishes: Vec<Wish>,
+    /// The close clock runs.
+    pub closes: bool,
     /// How much may go wrong.
     pub faults: Faults,
     /// A process that comes back is given the shard: it is given back in order. Otherwise the one that has it keeps it.

@@ -10,10 +10,10 @@ use crate::witness::{Breach, Witness};
 /// A request, as whoever made it sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// Letters on their way.
-    pub letters: u8,
-    /// It was made.
-    pub is_asked: bool,
+    /// An engine has taken it, at least once.
+    pub is_taken: bool,
+    /// A letter that was sent twice, and comes again whatever became of the first.
+    pub has_double: bool,
     /// The answer; later ones find nobody.
     pub told: Option<Answer>,
 }
@@ -39,7 +39,7 @@ impl System {
     /// All is well: both are members, the first owns the shard, the conversation waits.
     #[must_use]
     pub fn begin(cluster: &Cluster) -> Self {
-        let talk = Talk::started();
+        let talk = Talk::started(cluster.closes);
         let mut exchange = Exchange { members: Vec::new(), last_node: 0, owner: Owner::default() };
         let mut engines = [0, 1].map(|_| Engine::started(0, exchange.join()));
         // Whoever is preferred has it.
@@ -79,6 +79,30 @@ impl System {
             }),
             wish => Some(wish),
         }
+    }
+
+    /// An engine that runs is about to answer it.
+    #[must_use]
+    pub fn is_in_good_hands(&self, request: usize) -> bool {
+        self.engines.iter().filter(|engine| engine.runs() && !engine.is_slow).any(|engine| {
+            let steps = engine.under_way.map(|under_way| under_way.step).into_iter().chain(engine.waiting);
+            steps.filter_map(|step| step.reply).any(|(number, _)| usize::from(number) == request)
+        })
+    }
+
+    /// Requests that may come to an engine now: those that are not answered, and are asked again whenever nobody is about to
+    /// answer them; and letters that come twice. Who wants the same asks in order: agents are all alike, so nothing is left out.
+    pub fn letters<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = usize> + 'a {
+        (0..cluster.wishes.len()).filter(|number| {
+            let request = &self.requests[*number];
+            let is_turn = || {
+                let is_said = cluster.wishes[*number] == Wish::Say;
+                let alike = cluster.wishes.iter().zip(&self.requests).take(*number);
+                self.wish(cluster, *number).is_some()
+                    && alike.into_iter().all(|(wish, other)| (*wish == Wish::Say) != is_said || other.is_taken)
+            };
+            request.has_double || request.told.is_none() && is_turn() && !self.is_in_good_hands(*number)
+        })
     }
 
     /// Somebody serves the shard.
@@ -149,10 +173,17 @@ impl System {
     // ---- taking a shard over
 
     /// Those that were taken for dead are no members any more.
-    pub fn remove(&mut self, at: usize) {
+    pub fn remove(&mut self, cluster: &Cluster, at: usize) {
         let engine = &mut self.engines[at];
         let removing = std::mem::take(&mut engine.removing);
         engine.is_slow = false;
+        let has_woken = self.exchange.members.iter().any(|member| removing.contains(&member.node) && member.beat_for[at]);
+        if cluster.rules.removes_only_silent && has_woken {
+            if engine.held == Held::Wanted {
+                engine.held = Held::Nothing;
+            }
+            return;
+        }
         self.exchange.members.retain(|member| !removing.contains(&member.node));
     }
 
@@ -189,7 +220,9 @@ impl System {
 
     /// A letter is taken.
     pub fn take(&mut self, cluster: &Cluster, at: usize, request: usize) {
-        self.requests[request].letters -= 1;
+        let is_double = self.requests[request].told.is_some() || self.is_in_good_hands(request);
+        self.requests[request].is_taken = true;
+        self.requests[request].has_double &= !is_double;
         let wish = self.wish(cluster, request);
         let engine = &mut self.engines[at];
         let (Some(wish), Some(mind)) = (wish, &mut engine.mind) else { return };
@@ -232,10 +265,10 @@ impl System {
             // It fell asleep before it could say so.
             engine.waiting = Some(step);
         } else {
-            return self.tell(cluster, step.reply);
+            return self.tell(cluster, at, step.reply);
         }
         if !cluster.rules.confirms_first {
-            self.tell(cluster, step.reply);
+            self.tell(cluster, at, step.reply);
         }
     }
 
@@ -263,10 +296,12 @@ impl System {
                             let (epoch, expected) = (under_way.epoch, under_way.expected + 1);
                             engine.under_way = Some(UnderWay { step: next, epoch, expected, outcome: None });
                         }
-                        None => self.tell(cluster, next.reply),
+                        // It rests on nothing that is stored, so only an owner may say it.
+                        None if engine.tenure > 0 || !cluster.rules.owns_what_it_says => self.tell(cluster, at, next.reply),
+                        None => {}
                     }
                 }
-                self.tell(cluster, under_way.step.reply);
+                self.tell(cluster, at, under_way.step.reply);
             }
             Some(Outcome::Fenced) if is_current => {
                 engine.leave();
@@ -315,14 +350,35 @@ impl System {
         }
     }
 
-    /// An answer reaches whoever asked.
-    pub fn tell(&mut self, cluster: &Cluster, reply: Option<(u8, Answer)>) {
+    /// An answer of that engine reaches whoever asked.
+    fn tell(&mut self, cluster: &Cluster, at: usize, reply: Option<(u8, Answer)>) {
+        // It believes that it owns the shard, and so do the others, or did a moment ago.
+        let is_replaced = self.engines[at].serves() && self.engines[at].epoch() != Some(self.store.epoch);
+        self.answer(cluster, reply, if is_replaced { Breach::RefusedByReplaced } else { Breach::AnswerDiffers });
+    }
+
+    /// It goes on, and says what it was about to say.
+    pub fn resume(&mut self, cluster: &Cluster, at: usize) {
+        let engine = &mut self.engines[at];
+        engine.is_paused = false;
+        if engine.under_way.is_none()
+            && let Some(step) = engine.waiting.take()
+        {
+            self.answer(cluster, step.reply, Breach::RefusedLate);
+        }
+    }
+
+    /// Later answers find nobody. What it is called when a request that was applied is refused depends on who does.
+    fn answer(&mut self, cluster: &Cluster, reply: Option<(u8, Answer)>, refused: Breach) {
         let Some((request, answer)) = reply else { return };
         let request = usize::from(request);
         if self.requests[request].told.is_some() {
             return;
         }
         self.requests[request].told = Some(answer);
+        if answer == Answer::No && self.witness.has_applied(request) {
+            return self.witness.note(refused);
+        }
         self.witness.hear(cluster, &self.requests, request, answer);
     }
 

@@ -1,7 +1,7 @@
 //! The one conversation: what of `jono_domain::conversation` claims and deadlines rest on. `tests/real.rs` holds it against the
 //! real machine.
 //!
-//! The customer is not connected, so the close clock runs while the conversation waits, too.
+//! The close clock runs all the time, as for a customer who is not connected, or not at all, as for one who writes all the time.
 
 use crate::times::{CLOSE_AFTER, Moment, RELEASE_AFTER};
 
@@ -78,6 +78,8 @@ pub struct Entry {
 /// Its state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Talk {
+    /// The close clock runs.
+    pub closes: bool,
     /// Records in its log.
     pub entries: u8,
     /// Where it is.
@@ -97,8 +99,16 @@ const NEVER: Moment = Moment { shown: 0, ahead: 0 };
 impl Talk {
     /// It has just been started.
     #[must_use]
-    pub fn started() -> Self {
-        Self { entries: 1, phase: Phase::Waiting, claim: 0, agent_active: NEVER, customer_active: NEVER, answers: [None; REQUESTS_MAX] }
+    pub fn started(closes: bool) -> Self {
+        Self {
+            closes,
+            entries: 1,
+            phase: Phase::Waiting,
+            claim: 0,
+            agent_active: NEVER,
+            customer_active: NEVER,
+            answers: [None; REQUESTS_MAX],
+        }
     }
 
     /// What would happen, and the answer. Reads only.
@@ -130,13 +140,13 @@ impl Talk {
                 self.phase = Phase::Active(agent);
                 self.claim = claim;
                 self.agent_active = entry.at;
-                self.customer_active = later(self.customer_active, entry.at);
+                self.customer_seen(entry.at);
             }
             Body::GivenBack { .. } | Body::Released => {
                 self.phase = Phase::Waiting;
                 self.agent_active = NEVER;
             }
-            Body::Said => self.customer_active = later(self.customer_active, entry.at),
+            Body::Said => self.customer_seen(entry.at),
             Body::Closed => {
                 self.phase = Phase::Closed;
                 (self.agent_active, self.customer_active) = (NEVER, NEVER);
@@ -144,6 +154,12 @@ impl Talk {
         }
         if let Some((request, answer)) = entry.request {
             self.answers[usize::from(request)] = Some(answer);
+        }
+    }
+
+    fn customer_seen(&mut self, at: Moment) {
+        if self.closes && at.shown > self.customer_active.shown {
+            self.customer_active = at;
         }
     }
 
@@ -156,7 +172,7 @@ impl Talk {
     /// When it is closed.
     #[must_use]
     pub fn close_at(&self) -> Option<i8> {
-        (self.phase != Phase::Closed).then(|| self.customer_active.shown + CLOSE_AFTER)
+        (self.closes && self.phase != Phase::Closed).then(|| self.customer_active.shown + CLOSE_AFTER)
     }
 
     /// What a clock that shows this has made due.
@@ -174,16 +190,11 @@ impl Talk {
     /// A tick has passed.
     pub fn age(&mut self) {
         match self.phase {
-            Phase::Closed => {}
-            Phase::Waiting => self.customer_active.age(),
-            Phase::Active(_) => {
-                self.agent_active.age();
-                self.customer_active.age();
-            }
+            Phase::Closed | Phase::Waiting => {}
+            Phase::Active(_) => self.agent_active.age(),
+        }
+        if self.closes && self.phase != Phase::Closed {
+            self.customer_active.age();
         }
     }
-}
-
-fn later(one: Moment, other: Moment) -> Moment {
-    if other.shown > one.shown { other } else { one }
 }

@@ -11,11 +11,11 @@ pub const DEAD_AFTER: i8 = 3;
 /// What one look adds to a silence at most: `LOOK_COUNTS_MS`. Everybody looks once a tick, so it is also `BEAT_EVERY_MS`.
 pub const LOOK_COUNTS: i8 = 1;
 /// A claim is dropped after so long: `Policy::release_after_ms`. Longer than a takeover takes, as in truth.
-pub const RELEASE_AFTER: i8 = 6;
+pub const RELEASE_AFTER: i8 = 5;
 /// A conversation is closed so long after its customer's last message: `Policy::close_after_ms`.
-pub const CLOSE_AFTER: i8 = 8;
+pub const CLOSE_AFTER: i8 = 6;
 /// By so much somebody sets a machine's wall clock.
-pub const CLOCK_STEP: i8 = 2;
+pub const CLOCK_STEP: i8 = 1;
 /// After the last fault a shard is unserved for so many ticks at most (G13).
 pub const SERVED_WITHIN: u8 = 5;
 
@@ -46,6 +46,6 @@ impl Moment {
     /// Did less than the span pass, and not only since the later clock is ahead of the one that began?
     #[must_use]
     pub fn is_early(self, later: Moment, span: i8) -> bool {
-        self.until(later) < span - (later.ahead - self.ahead).max(0)
+        self.shown > LONG_PAST && self.until(later) < span - (later.ahead - self.ahead).max(0)
     }
 }

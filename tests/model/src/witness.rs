@@ -17,6 +17,10 @@ pub enum Breach {
     AppliedTwice,
     /// G2: a request was applied, and its answer says otherwise.
     AnswerDiffers,
+    /// G2, not promised: the refusal of one who stood still between deciding and saying so has met a request that another applied.
+    RefusedLate,
+    /// G2, not promised: the refusal of an owner that has just been replaced, and does not know yet, has met such a request.
+    RefusedByReplaced,
     /// G5: a write under an epoch that is not the last.
     OldEpochWrites,
     /// G6: two agents were told the same claim.
@@ -88,6 +92,12 @@ impl Witness {
         if entry.body == Body::Said {
             self.said[request] = Some(entry.at);
         }
+    }
+
+    /// Was it applied?
+    #[must_use]
+    pub fn has_applied(&self, request: usize) -> bool {
+        self.applied[request].is_some()
     }
 
     /// Somebody is told something.
