@@ -156,7 +156,7 @@ impl Engine {
     /// The moment, by its clock.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment { shown: self.clock, ahead: self.started }
+        Moment { shown: self.clock, ahead: self.clock, excused: self.started }
     }
 
     /// What its timers do now.
@@ -223,13 +223,13 @@ impl Engine {
     }
 
     /// Decides what to do with the shard; returns an owner to be published.
-    pub fn judge(&mut self, prefers_newcomers: bool) -> Option<Owner> {
+    pub fn judge(&mut self, rules: &Rules, prefers_newcomers: bool) -> Option<Owner> {
         let nodes = self.others.iter().map(|(node, _)| *node).chain([self.node]);
         let should = if prefers_newcomers { nodes.max() } else { nodes.min() };
         let should_be_here = should == Some(self.node);
         let is_free = self.owner.node == 0
             || self.owner.node == self.node
-            || self.others.iter().all(|(node, _)| *node != self.owner.node);
+            || rules.takes_over && self.others.iter().all(|(node, _)| *node != self.owner.node);
         match self.held {
             Held::Owned(epoch) | Held::Going(epoch) if self.owner.epoch > epoch => self.leave(),
             Held::Owned(epoch) if !should_be_here => self.held = Held::Going(epoch),

@@ -2,8 +2,10 @@
 //! state.
 //!
 //! Reading order: `times` (spans in ticks), `talk` (the conversation), `store` (Redis), `engine` (one process), `system` (all
-//! of it), `witness` (what was promised), `rules` (what is checked), `model` (what may happen).
+//! of it), `witness` (what was promised), `rules` (what is checked), `action` and `model` (what may
+//! happen).
 
+pub mod action;
 pub mod engine;
 pub mod model;
 pub mod rules;

@@ -5,71 +5,17 @@
 
 use stateright::{Model, Property};
 
+use crate::action::Action;
 use crate::engine::{Engine, Held};
 use crate::rules::Cluster;
 use crate::store::Outcome;
 use crate::system::{System, commit_of};
-use crate::talk::{Body, Phase};
+use crate::talk::Phase;
 use crate::times::CLOCK_STEP;
 use crate::witness::{Breach, CLAIMS_MAX};
 
 /// Records in a log that is looked at; without broken rules no log is so long.
 const ENTRIES_MAX: u8 = 16;
-
-/// Something happens. Engines and requests by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Time passes.
-    Tick,
-    /// A letter is taken by an engine.
-    Take(usize, usize),
-    /// A deadline passes.
-    Expire(usize, Body),
-    /// A commit arrives at the store.
-    Commit(usize),
-    /// Its outcome arrives at the engine.
-    Confirm(usize),
-    /// The conversation is read again.
-    Load(usize),
-    /// A beat, and the look at what it brings.
-    Beat(usize),
-    /// A look at what a beat has brought, after a pause.
-    Look(usize),
-    /// Out of touch.
-    Stop(usize),
-    /// Dead members are removed.
-    Remove(usize),
-    /// The epoch is raised.
-    Raise(usize),
-    /// The shard is read, and served.
-    Adopt(usize),
-    /// The shard is given back.
-    GiveBack(usize),
-    /// A commit that nobody waits for any more arrives at the store.
-    CommitLate(usize),
-    /// A fault: the process ends.
-    Crash(usize),
-    /// It is started again.
-    Restart(usize),
-    /// A fault: the process stands still.
-    Pause(usize),
-    /// A fault: it does so having taken a letter, before it has said anything.
-    PauseInTake(usize, usize),
-    /// A fault: it does so between a beat and the look at what it brings.
-    PauseInBeat(usize),
-    /// It goes on.
-    Resume(usize),
-    /// A fault: the wall clock of its machine is set.
-    SetClock(usize, i8),
-    /// A fault: its call of the store takes long.
-    Delay(usize),
-    /// A fault: the answer to its call of the store is lost.
-    LoseAnswer(usize),
-    /// A fault: the answer to its beat is lost.
-    LoseBeat(usize),
-    /// A fault: a letter comes twice.
-    Duplicate(usize),
-}
 
 impl Cluster {
     fn engine_actions(&self, system: &System, at: usize, actions: &mut Vec<Action>) {
@@ -134,9 +80,9 @@ impl Cluster {
         let calls = engine.under_way.is_some() || matches!(engine.held, Held::Wanted | Held::Raised(_));
         if faults.losses > 0 && calls {
             actions.push(Action::LoseAnswer(at));
-            if !engine.is_slow {
-                actions.push(Action::Delay(at));
-            }
+        }
+        if faults.delays > 0 && calls && !engine.is_slow {
+            actions.push(Action::Delay(at));
         }
         if faults.losses > 0 && !engine.has_beaten {
             actions.push(Action::LoseBeat(at));
@@ -168,7 +114,9 @@ impl Cluster {
         let is_served = system.is_served();
         let is_excused = system.engines.iter().all(|engine| !engine.runs()) || system.engines.iter().any(|engine| engine.is_slow);
         let overslept = |engine: &Engine| {
-            engine.serves() && engine.under_way.is_none() && system.store.talk.expire(engine.clock).is_some()
+            engine.serves()
+                && engine.under_way.is_none()
+                && system.store.talk.expire(engine.clock).is_some()
                 && engine.epoch() == Some(system.store.epoch)
         };
         if system.engines.iter().any(overslept) {
@@ -214,7 +162,7 @@ impl Cluster {
                 }
             }
             Action::Delay(at) => {
-                faults.losses -= 1;
+                faults.delays -= 1;
                 system.engines[at].is_slow = true;
             }
             Action::LoseAnswer(at) => {
@@ -364,8 +312,12 @@ impl Model for Cluster {
             Property::sometimes("a claim outlives its owner", |_, s: &System| {
                 matches!(s.store.talk.phase, Phase::Active(_)) && s.store.epoch > 1 && s.is_served()
             }),
-            Property::sometimes("not promised: a refusal that was slept over", |_, s: &System| !kept(s, Breach::RefusedLate)),
-            Property::sometimes("not promised: a refusal by one who is replaced", |_, s: &System| !kept(s, Breach::RefusedByReplaced)),
+            Property::sometimes("not promised: the answer of one who stood still", |_, s: &System| {
+                !kept(s, Breach::AnsweredLate)
+            }),
+            Property::sometimes("not promised: the answer of one who is replaced", |_, s: &System| {
+                !kept(s, Breach::AnsweredByReplaced)
+            }),
             Property::sometimes("it is closed by another owner", |_, s: &System| {
                 s.store.talk.phase == Phase::Closed && s.store.epoch > 1
             }),

@@ -24,6 +24,8 @@ pub struct Rules {
     pub remembers: bool,
     /// A running process does not follow its wall clock.
     pub is_steady: bool,
+    /// What the dead owned is free.
+    pub takes_over: bool,
     /// Who takes a shard over wakes for the deadlines that it finds.
     pub recovers_deadlines: bool,
 }
@@ -39,6 +41,7 @@ pub const REAL: Rules = Rules {
     looks_at_deadline: true,
     remembers: true,
     is_steady: true,
+    takes_over: true,
     recovers_deadlines: true,
 };
 
@@ -53,8 +56,10 @@ pub struct Faults {
     pub pauses: u8,
     /// Somebody sets a machine's wall clock, forwards or backwards.
     pub clock_steps: u8,
-    /// An answer of the store, or a beat, is lost or takes longer than a tick.
+    /// An answer of the store, or a beat, is lost.
     pub losses: u8,
+    /// A call of the store takes longer than a tick.
+    pub delays: u8,
     /// A request is sent again though nothing was lost.
     pub duplicates: u8,
 }

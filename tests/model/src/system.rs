@@ -4,7 +4,7 @@ use crate::engine::{Engine, Held, Step, UnderWay};
 use crate::rules::{Cluster, Faults};
 use crate::store::{Commit, Exchange, Outcome, Owner, Store};
 use crate::talk::{Answer, Body, Entry, REQUESTS_MAX, Talk, Wish};
-use crate::times::{CLOSE_AFTER, Moment, RELEASE_AFTER};
+use crate::times::{CLOSE_AFTER, RELEASE_AFTER};
 use crate::witness::{Breach, Witness};
 
 /// A request, as whoever made it sees it.
@@ -71,12 +71,12 @@ impl System {
     pub fn wish(&self, cluster: &Cluster, request: usize) -> Option<Wish> {
         match *cluster.wishes.get(request)? {
             // Under the number that this agent was told for its first claim.
-            Wish::Release(agent, _) => cluster.wishes.iter().zip(&self.requests).find_map(|(wish, request)| {
-                match (wish, request.told) {
+            Wish::Release(agent, _) => {
+                cluster.wishes.iter().zip(&self.requests).find_map(|(wish, request)| match (wish, request.told) {
                     (Wish::Claim(by), Some(Answer::Claimed(claim))) if *by == agent => Some(Wish::Release(agent, claim)),
                     _ => None,
-                }
-            }),
+                })
+            }
             wish => Some(wish),
         }
     }
@@ -91,15 +91,20 @@ impl System {
     }
 
     /// Requests that may come to an engine now: those that are not answered, and are asked again whenever nobody is about to
-    /// answer them; and letters that come twice. Who wants the same asks in order: agents are all alike, so nothing is left out.
+    /// answer them; and letters that come twice. Who claims asks in order, and so does who writes: they are all alike, so nothing is
+    /// left out.
     pub fn letters<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = usize> + 'a {
         (0..cluster.wishes.len()).filter(|number| {
             let request = &self.requests[*number];
             let is_turn = || {
-                let is_said = cluster.wishes[*number] == Wish::Say;
-                let alike = cluster.wishes.iter().zip(&self.requests).take(*number);
-                self.wish(cluster, *number).is_some()
-                    && alike.into_iter().all(|(wish, other)| (*wish == Wish::Say) != is_said || other.is_taken)
+                let wish = self.wish(cluster, *number);
+                let mut before = cluster.wishes.iter().zip(&self.requests).take(*number);
+                match wish {
+                    Some(Wish::Claim(_)) => before.all(|(wish, other)| !matches!(wish, Wish::Claim(_)) || other.is_taken),
+                    Some(Wish::Say) => before.all(|(wish, other)| *wish != Wish::Say || other.is_taken),
+                    Some(Wish::Release(..)) => true,
+                    None => false,
+                }
             };
             request.has_double || request.told.is_none() && is_turn() && !self.is_in_good_hands(*number)
         })
@@ -151,7 +156,7 @@ impl System {
         }
         let dead = engine.note_members(&others);
         engine.owner.hear(picture.owner);
-        let published = engine.judge(cluster.prefers_newcomers);
+        let published = engine.judge(&cluster.rules, cluster.prefers_newcomers);
         engine.removing.extend(&dead);
         if let Some(owner) = published {
             self.exchange.owner.hear(owner);
@@ -225,6 +230,7 @@ impl System {
         self.requests[request].has_double &= !is_double;
         let wish = self.wish(cluster, request);
         let engine = &mut self.engines[at];
+        let now = engine.now();
         let (Some(wish), Some(mind)) = (wish, &mut engine.mind) else { return };
         let number = request as u8;
         let (body, answer) = match mind.answers[request] {
@@ -232,11 +238,7 @@ impl System {
             None if engine.refused & (1 << request) != 0 => (None, Answer::No),
             None => mind.decide(wish, cluster.rules.compares_numbers),
         };
-        let entry = body.map(|body| Entry {
-            body,
-            at: Moment { shown: engine.clock, ahead: engine.started },
-            request: cluster.rules.remembers.then_some((number, answer)),
-        });
+        let entry = body.map(|body| Entry { body, at: now, request: cluster.rules.remembers.then_some((number, answer)) });
         if entry.is_none() && answer == Answer::No {
             engine.refused |= 1 << request;
         }
@@ -354,7 +356,7 @@ impl System {
     fn tell(&mut self, cluster: &Cluster, at: usize, reply: Option<(u8, Answer)>) {
         // It believes that it owns the shard, and so do the others, or did a moment ago.
         let is_replaced = self.engines[at].serves() && self.engines[at].epoch() != Some(self.store.epoch);
-        self.answer(cluster, reply, if is_replaced { Breach::RefusedByReplaced } else { Breach::AnswerDiffers });
+        self.answer(cluster, reply, if is_replaced { Breach::AnsweredByReplaced } else { Breach::AnswerDiffers });
     }
 
     /// It goes on, and says what it was about to say.
@@ -364,20 +366,20 @@ impl System {
         if engine.under_way.is_none()
             && let Some(step) = engine.waiting.take()
         {
-            self.answer(cluster, step.reply, Breach::RefusedLate);
+            self.answer(cluster, step.reply, Breach::AnsweredLate);
         }
     }
 
-    /// Later answers find nobody. What it is called when a request that was applied is refused depends on who does.
-    fn answer(&mut self, cluster: &Cluster, reply: Option<(u8, Answer)>, refused: Breach) {
+    /// Later answers find nobody. What it is called when an answer is not that of what was applied depends on who gives it.
+    fn answer(&mut self, cluster: &Cluster, reply: Option<(u8, Answer)>, differs: Breach) {
         let Some((request, answer)) = reply else { return };
         let request = usize::from(request);
         if self.requests[request].told.is_some() {
             return;
         }
         self.requests[request].told = Some(answer);
-        if answer == Answer::No && self.witness.has_applied(request) {
-            return self.witness.note(refused);
+        if self.witness.is_applied_otherwise(request, answer) {
+            return self.witness.note(differs);
         }
         self.witness.hear(cluster, &self.requests, request, answer);
     }

@@ -94,7 +94,7 @@ pub struct Talk {
     pub answers: [Option<Answer>; REQUESTS_MAX],
 }
 
-const NEVER: Moment = Moment { shown: 0, ahead: 0 };
+const NEVER: Moment = Moment { shown: 0, ahead: 0, excused: 0 };
 
 impl Talk {
     /// It has just been started.

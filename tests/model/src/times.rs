@@ -27,8 +27,10 @@ const LONG_PAST: i8 = -(CLOSE_AFTER + 2 * CLOCK_STEP + 2);
 pub struct Moment {
     /// What the clock showed, less the true time of now.
     pub shown: i8,
-    /// What the wall showed too much when that process was started. Nobody in the system knows this.
+    /// What the clock showed too much. Nobody in the system knows this.
     pub ahead: i8,
+    /// As far as the wall had shown it when that process was started.
+    pub excused: i8,
 }
 
 impl Moment {
@@ -46,6 +48,6 @@ impl Moment {
     /// Did less than the span pass, and not only since the later clock is ahead of the one that began?
     #[must_use]
     pub fn is_early(self, later: Moment, span: i8) -> bool {
-        self.shown > LONG_PAST && self.until(later) < span - (later.ahead - self.ahead).max(0)
+        self.shown > LONG_PAST && self.until(later) < span - (later.excused - self.excused).max(0)
     }
 }

@@ -17,10 +17,10 @@ pub enum Breach {
     AppliedTwice,
     /// G2: a request was applied, and its answer says otherwise.
     AnswerDiffers,
-    /// G2, not promised: the refusal of one who stood still between deciding and saying so has met a request that another applied.
-    RefusedLate,
-    /// G2, not promised: the refusal of an owner that has just been replaced, and does not know yet, has met such a request.
-    RefusedByReplaced,
+    /// G2, not promised: as before, but the answer changed nothing, and whoever gave it stood still between deciding and saying so.
+    AnsweredLate,
+    /// G2, not promised: as before, but whoever gave it has just been replaced, and does not know yet.
+    AnsweredByReplaced,
     /// G5: a write under an epoch that is not the last.
     OldEpochWrites,
     /// G6: two agents were told the same claim.
@@ -94,18 +94,16 @@ impl Witness {
         }
     }
 
-    /// Was it applied?
+    /// It is stored, with another answer.
     #[must_use]
-    pub fn has_applied(&self, request: usize) -> bool {
-        self.applied[request].is_some()
+    pub fn is_applied_otherwise(&self, request: usize, answer: Answer) -> bool {
+        self.applied[request].is_some_and(|applied| applied != answer)
     }
 
     /// Somebody is told something.
     pub fn hear(&mut self, cluster: &Cluster, requests: &[Request], request: usize, answer: Answer) {
-        match (self.applied[request], answer) {
-            (Some(applied), answer) if applied != answer => self.note(Breach::AnswerDiffers),
-            (None, Answer::Done) => self.note(Breach::AnswerNotStored),
-            _ => {}
+        if answer == Answer::Done && self.applied[request].is_none() {
+            self.note(Breach::AnswerNotStored);
         }
         let (Answer::Claimed(claim), Some(Wish::Claim(agent))) = (answer, cluster.wishes.get(request)) else { return };
         if self.claimants.get(usize::from(claim)).copied().flatten() != Some(*agent) {
