@@ -14,7 +14,7 @@ pub struct Rules {
     pub confirms_first: bool,
     /// An answer that changes nothing, and has waited for others, is given only while the tenure holds.
     pub owns_what_it_says: bool,
-    /// A member is removed only if it has not beaten since it was taken for dead. Not so in truth: see `tests/holds.rs`.
+    /// A member is removed only if it has not beaten since it was taken for dead. Not so in truth: see `tests/check/holds.rs`.
     pub removes_only_silent: bool,
     /// A claim that is given back must be the one of that number.
     pub compares_numbers: bool,

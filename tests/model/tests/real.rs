@@ -22,8 +22,8 @@ fn spans_stand_to_each_other_as_in_the_engine() {
     // What takes part in the race between a holder that stops and others that wait is to scale.
     assert_eq!((STOP_AFTER as u64 * TICK_MS, DEAD_AFTER as u64 * TICK_MS), (STOP_AFTER_MS, DEAD_AFTER_MS));
     // A look a tick sees what several looks in that time see.
-    assert!(BEAT_EVERY_MS <= LOOK_COUNTS_MS && LOOK_COUNTS_MS <= LOOK_COUNTS as u64 * TICK_MS);
-    assert!(STOP_AFTER_MS + LOOK_COUNTS_MS <= DEAD_AFTER_MS && STOP_AFTER + LOOK_COUNTS <= DEAD_AFTER);
+    const { assert!(BEAT_EVERY_MS <= LOOK_COUNTS_MS && LOOK_COUNTS_MS <= LOOK_COUNTS as u64 * TICK_MS) };
+    const { assert!(STOP_AFTER_MS + LOOK_COUNTS_MS <= DEAD_AFTER_MS && STOP_AFTER + LOOK_COUNTS <= DEAD_AFTER) };
     // A takeover is over before a claim is dropped, and that before a conversation is closed.
     assert!(DEAD_AFTER_MS + 2 * BEAT_EVERY_MS < policy.release_after_ms && DEAD_AFTER + LOOK_COUNTS < RELEASE_AFTER);
     assert!(policy.release_after_ms < policy.close_after_ms && RELEASE_AFTER < CLOSE_AFTER);

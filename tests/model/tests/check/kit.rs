@@ -25,21 +25,20 @@ pub fn timers(faults: Faults) -> Cluster {
 }
 
 /// The same under other rules.
-#[allow(dead_code, reason = "not every test breaks rules")]
 pub fn under(rules: Rules, cluster: Cluster) -> Cluster {
     Cluster { rules, ..cluster }
 }
 
-/// Visits every state; returns how many there are, and the promises that were not kept, each with the way there. It stops at the
-/// first of these.
-pub fn explore(name: &str, cluster: Cluster) -> (usize, Vec<(&'static str, Path<System, Action>)>) {
-    let checker = check(name, cluster, HasDiscoveries::AnyFailures);
-    (checker.unique_state_count(), checker.discoveries().into_iter().collect())
+/// How it came to something.
+pub type Way = Path<System, Action>;
+
+/// Visits every state, unless a promise is not kept; returns what was seen, with the way there.
+pub fn explore(name: &str, cluster: Cluster) -> Vec<(&'static str, Way)> {
+    check(name, cluster, HasDiscoveries::AnyFailures).discoveries().into_iter().collect()
 }
 
 /// Visits states until this is seen.
-#[allow(dead_code, reason = "not every test looks for something")]
-pub fn find(name: &str, cluster: Cluster, property: &'static str) -> Option<Path<System, Action>> {
+pub fn find(name: &str, cluster: Cluster, property: &'static str) -> Option<Way> {
     check(name, cluster, HasDiscoveries::AllOf([property].into())).discovery(property)
 }
 
@@ -55,11 +54,10 @@ fn check(name: &str, cluster: Cluster, until: HasDiscoveries) -> impl Checker<Cl
 /// Nothing goes wrong.
 pub const NONE: Faults = Faults { in_all: 0, crashes: 0, pauses: 0, clock_steps: 0, losses: 0, delays: 0, duplicates: 0 };
 /// One fault, of any kind. A clock that is set is seen by a process that is started afterwards, so that takes two.
-#[allow(dead_code, reason = "not every test allows all")]
 pub const ONE: Faults = Faults { in_all: 1, crashes: 1, pauses: 1, clock_steps: 1, losses: 1, delays: 1, duplicates: 1 };
 
 /// Prints a way, if `JONO_MODEL_TRACE` is set.
-pub fn trace(name: &str, way: Path<System, Action>) {
+pub fn trace(name: &str, way: Way) {
     if std::env::var_os("JONO_MODEL_TRACE").is_some() {
         println!("{name}");
         way.into_vec().into_iter().filter_map(|(_, action)| action).for_each(|action| println!("    {action:?}"));

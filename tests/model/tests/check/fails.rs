@@ -1,15 +1,12 @@
 //! Each promise can be broken: a rule is taken away, and the checker finds a way to break what rests on it. `JONO_MODEL_TRACE=1`
 //! with `--nocapture` prints the shortest way.
 
-mod kit;
-
+use super::kit::{NONE, again, claims, explore, timers, trace, under};
 use jono_model::rules::{Cluster, Faults, REAL, Rules};
-use kit::{NONE, again, claims, explore, timers, trace, under};
 
-/// The promise is broken, and only one of these is.
+/// Some promise is broken, and it is one of these.
 fn breaks(name: &str, cluster: Cluster, promises: &[&str]) {
-    let (_, found) = explore(name, cluster);
-    let broken: Vec<_> = found.into_iter().filter(|(property, _)| property.starts_with('G')).collect();
+    let broken: Vec<_> = explore(name, cluster).into_iter().filter(|(property, _)| property.starts_with('G')).collect();
     assert!(!broken.is_empty(), "{name}: nobody notices");
     for (property, way) in broken {
         trace(property, way);
