@@ -170,7 +170,15 @@ fn nothing_is_unsafe_and_every_crate_says_what_it_is() {
 #[test]
 fn the_code_map_names_every_room() {
     let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md exists");
-    for folder in ["engine/src", "engine/domain/src", "engine/store/src", "gateway/src", "gateway/socket/src", "loadtest/src", "tests/model/src"] {
+    for folder in [
+        "engine/src",
+        "engine/domain/src",
+        "engine/store/src",
+        "gateway/src",
+        "gateway/socket/src",
+        "loadtest/src",
+        "tests/model/src",
+    ] {
         for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
             let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
             if ["lib", "main", "testing", "tests"].contains(&name.as_str()) {
