@@ -92,7 +92,12 @@ impl Host {
             (state.epoch(), begun)
         };
         if writes.is_empty() {
-            self.confirmed(steps);
+            // The store has not been asked whose shard it is. Whoever stood still while these waited may not be its owner any more.
+            if self.tenure.holds_or_misses(self.clock.now()) {
+                self.confirmed(steps);
+            } else {
+                self.failed(Vec::new(), steps);
+            }
             if let Some(state) = self.shards.borrow_mut().get_mut(&shard)
                 && state.end()
             {
@@ -143,6 +148,54 @@ impl Host {
             self.failed(steps, waiting);
         } else {
             self.failed(Vec::new(), steps.into_iter().chain(waiting).collect());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+    use jono_domain::id::ConversationId;
+    use jono_domain::message::Address;
+    use jono_domain::reply::Refusal;
+    use jono_domain::time::Time;
+    use jono_store::MemoryStore;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::bus::LocalBus;
+    use crate::clock::ManualClock;
+    use crate::counters::Counters;
+    use crate::host::Common;
+    use crate::lease::Tenure;
+    use crate::output::{Output, unavailable};
+    use crate::request::ReplyTo;
+
+    #[test]
+    fn what_rests_on_no_write_is_said_by_an_owner_only() {
+        for (until, expected) in [(11, Refusal::QueueEmpty), (10, unavailable())] {
+            let (tenure, (bus, _inboxes)) = (Tenure::not_yet(), LocalBus::new(1, 1));
+            tenure.extend(Time(until));
+            let host = Host::new(Common {
+                shard_count: 1,
+                store: Arc::new(MemoryStore::new()),
+                tenure: Arc::clone(&tenure),
+                bus,
+                directory: Arc::new(ArcSwap::default()),
+                clock: ManualClock::at(Time(10)),
+                counters: Arc::new(Counters::default()),
+                panic_if: None,
+            });
+            host.own(ShardId(0), Epoch(1));
+            let (sender, mut answer) = oneshot::channel();
+            let refusal = Output::Reply(ReplyTo::Once(sender), Err(Refusal::QueueEmpty));
+            let entity = Address::Conversation(ConversationId::from_bits(1));
+            host.submit(ShardId(0), Step::new(entity, None, vec![refusal], None));
+            host.begin(ShardId(0), &Commits::new());
+            assert_eq!(answer.try_recv().expect("it is answered"), Err(expected));
+            assert_eq!(tenure.take_missed(), until == 10, "whoever beats hears of it");
         }
     }
 }
