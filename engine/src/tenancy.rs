@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jono_domain::message::Address;
+use jono_points::{KillPoint, pass};
 use jono_store::{EntityKey, Epoch, ReadError, ShardId};
 use tokio::sync::Notify;
 
@@ -111,6 +112,7 @@ impl Host {
                 let address = address_of(&key).ok_or(AdoptError::Unknown)?;
                 self.counters.recovered.add(1);
                 self.recover(address, loaded);
+                pass(KillPoint::EntityRecovered);
             }
             tokio::task::yield_now().await;
         }
@@ -135,6 +137,7 @@ impl Host {
             while !self.is_settled(moved) && tokio::time::Instant::now() < patience {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            pass(KillPoint::ShardsSettled);
         }
         let left: Vec<Shard> = {
             let mut shards = self.shards.borrow_mut();
@@ -175,6 +178,7 @@ impl Host {
                 if let Some(resident) = self.residents.borrow().get(address) {
                     let to = if moved.holds(*address) { &everywhere } else { moved };
                     resident.put(Parcel::Announce(to.clone()));
+                    pass(KillPoint::EntityAnnounced);
                 }
             }
             tokio::task::yield_now().await;

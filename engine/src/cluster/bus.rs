@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
+use jono_points::{KillPoint, pass};
 use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
@@ -169,7 +170,10 @@ impl ClusterBus {
     pub(crate) fn owners_changed(&self, moved: &Moved) {
         let now = self.clock.now();
         let told = self.told().again(|shard| moved.holds_shard(shard), now);
-        told.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        for (shard, item) in told {
+            self.send_again(shard, item);
+            pass(KillPoint::ToldAgain);
+        }
         self.asked().owners_changed(|shard| moved.holds_shard(shard), now);
         self.look_through_asked();
     }
@@ -180,7 +184,10 @@ impl ClusterBus {
         if !due.again.is_empty() {
             self.counters.asked_again.add(due.again.len() as u64);
         }
-        due.again.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        for (shard, item) in due.again {
+            self.send_again(shard, item);
+            pass(KillPoint::AskedAgain);
+        }
         due.given_up.into_iter().for_each(|reply_to| self.answer(reply_to, Err(unavailable())));
     }
 
@@ -384,6 +391,7 @@ impl Bus for ClusterBus {
         let bytes = item.encode();
         if is_told_once {
             self.told().keep(shard, bytes.clone(), self.clock.now());
+            pass(KillPoint::ToldKept);
         }
         match (route, item) {
             (Some(node), Item::Letter(letter)) if node == self.me() => return self.local.post(letter),
