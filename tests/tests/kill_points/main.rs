@@ -1,0 +1,108 @@
+//! Processes that die between two lines: at every kill point of `jono_points` one is ended as `kill -9` would, comes back
+//! without it, and nobody misses anything (G1, G2, G3, G6, G7, G9).
+//!
+//! A run whose process has not died of its point fails: a point that nothing passes shows nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use jono_points::KillPoint;
+use stage::{Doomed, Stage};
+use story::{Interlude, Story};
+
+mod judge;
+mod stage;
+mod story;
+
+/// So many at a time: they wait more than they compute.
+const AT_ONCE: usize = 4;
+
+/// One run: which process dies, at which pass of the point, and what else happens.
+#[derive(Clone, Copy, Debug)]
+struct Case(Doomed, u32, Interlude);
+
+/// The runs of a point. Passes of a process that comes back and of sessions that are resumed come first; later ones are in the
+/// midst of the story.
+fn cases(point: KillPoint) -> Vec<Case> {
+    use KillPoint as P;
+    let alone = |pass| Case(Doomed::Alone, pass, Interlude::Nothing);
+    let new = |pass| Case(Doomed::New, pass, Interlude::Nothing);
+    let engine = |pass| Case(Doomed::Engine, pass, Interlude::Nothing);
+    let gateway = |pass| Case(Doomed::Gateway, pass, Interlude::Nothing);
+    let moving = |doomed| Case(doomed, 1, Interlude::ShardsMove);
+    match point {
+        P::SessionOpening | P::SessionOpened => vec![alone(1), alone(2), gateway(2)],
+        P::RequestDecoded => vec![alone(1), alone(9), gateway(9)],
+        P::AnswerReceived | P::NoticeReceived => vec![alone(1), alone(9), gateway(5)],
+        P::FollowedAnew => vec![moving(Doomed::Gateway)],
+        P::LetterTaken | P::StepDecided => vec![alone(1), alone(12), alone(30), engine(9)],
+        P::DeadlineReached => vec![alone(1), engine(1)],
+        P::SnapshotTaken => vec![alone(1), alone(4)],
+        P::StepSubmitted | P::CommitBegun | P::CommitStaged | P::CommitApplied => vec![alone(1), alone(12), alone(25), engine(9)],
+        P::CommitAnswered | P::CommitConfirmed => vec![alone(1), alone(12), alone(25)],
+        P::ForwardDue | P::RequestForwarded => vec![alone(1), alone(3), alone(5), engine(2)],
+        P::TaleTold => vec![alone(1), alone(9), alone(20), engine(5)],
+        P::DeliveriesReady | P::DeliveriesHandedOver => vec![alone(1), alone(15), engine(9)],
+        P::MissingRead => vec![alone(1), engine(1)],
+        P::TablesCreated => vec![new(1)],
+        P::ShardAcquired => vec![new(1), alone(1), alone(200), engine(1), engine(60)],
+        P::EntityRecovered => vec![alone(1), alone(4), engine(1)],
+        P::EngineSettled => vec![alone(1)],
+        P::StoreSynced => vec![alone(1)],
+        P::MemberJoined => vec![engine(1)],
+        P::ShardAdopted | P::ShardOwned | P::OwnersTold => vec![engine(1)],
+        P::ShardsSettled | P::ShardsLeft | P::LastWordsSaid => vec![engine(1)],
+        P::ToldKept => vec![engine(1), engine(2)],
+        P::ToldAgain => vec![moving(Doomed::Engine)],
+        P::AskedAgain => vec![Case(Doomed::Gateway, 1, Interlude::OtherKilled)],
+        P::EntityAnnounced => vec![engine(1)],
+        P::ParcelPacked | P::ParcelSent | P::ParcelReceived | P::ItemTaken => vec![engine(9), gateway(9)],
+    }
+}
+
+#[test]
+fn a_process_alone_dies_at_every_point_and_nobody_misses_anything() {
+    run_all(|doomed| matches!(doomed, Doomed::Alone | Doomed::New));
+}
+
+#[test]
+fn a_process_among_others_dies_at_every_point_and_nobody_misses_anything() {
+    run_all(|doomed| matches!(doomed, Doomed::Engine | Doomed::Gateway));
+}
+
+fn run_all(is_meant: fn(Doomed) -> bool) {
+    let only = std::env::var("JONO_TEST_KILL_POINT").ok();
+    let points = KillPoint::ALL.iter().copied().filter(|point| only.as_deref().is_none_or(|only| only == point.name()));
+    let runs = points.flat_map(|point| cases(point).into_iter().map(move |case| (point, case)));
+    let runs = Mutex::new(runs.filter(|(_, case)| is_meant(case.0)));
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        for _ in 0..AT_ONCE {
+            threads.spawn(|| {
+                loop {
+                    let Some((point, case)) = runs.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
+                    if catch_unwind(AssertUnwindSafe(|| run(point, case))).is_err() {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{point}: {case:?}"));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+fn run(point: KillPoint, Case(doomed, pass, interlude): Case) {
+    let begun = std::time::Instant::now();
+    let aim = format!("{point}:{pass}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stage = Stage::set(doomed, &aim).await;
+        let mut story = Story::begin(stage).await;
+        story.stage.arm(&aim).await;
+        story.play(interlude).await;
+        story.stage.end().await;
+        story.judge().await;
+    });
+    eprintln!("{doomed:?} {aim}: {} ms", begun.elapsed().as_millis());
+}
