@@ -81,7 +81,7 @@ impl Story {
         let main = self.types(&self.main.clone(), "main").await == main;
         assert!(main, "{:?}", self.types(&self.main.clone(), "main").await);
         let blocked = self.types(&self.blocked.clone(), "blocked").await;
-        assert_eq!(blocked, "started queued message claimed closed");
+        assert_eq!(blocked, "started queued message claimed blocked closed");
         let released = self.types(&self.released.clone(), "released").await;
         assert_eq!(released, "started queued message claimed released closed");
         let history = self.ask(BEN, "conversation.history", json!({ "conversation": self.released })).await.expect("its log");

@@ -101,7 +101,7 @@ fn run(point: KillPoint, Case(doomed, pass, interlude): Case) {
         let mut story = Story::begin(stage).await;
         story.stage.arm(&aim).await;
         story.play(interlude).await;
-        story.stage.end().await;
+        story.end().await;
         story.judge().await;
     });
     eprintln!("{doomed:?} {aim}: {} ms", begun.elapsed().as_millis());

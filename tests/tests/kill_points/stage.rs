@@ -80,14 +80,13 @@ impl Stage {
         }
     }
 
-    /// The doomed one is restarted in order; from now on it may die.
+    /// The doomed one is restarted; from now on it may die by itself.
     pub(crate) async fn arm(&mut self, aim: &str) {
         if self.doomed == Doomed::New {
             return;
         }
         let doomed = self.doomed();
-        doomed.terminate();
-        assert!(doomed.ended().await.success(), "an orderly end");
+        doomed.kill9();
         doomed.aim(Some(aim));
         if let Some(status) = doomed.restart_if_it_lives().await {
             self.died(status).await;

@@ -101,6 +101,12 @@ impl Story {
         self.release().await;
     }
 
+    /// Everybody goes home, and so does the doomed process.
+    pub(crate) async fn end(&mut self) {
+        self.people.iter_mut().for_each(Client::cut);
+        self.stage.end().await;
+    }
+
     // ---- the scenes
 
     async fn talk(&mut self) {
@@ -245,19 +251,22 @@ impl Story {
                 unanswered.push((who, text, params, id));
             }
         }
-        for who in [VERA, ANNA] {
-            for (_, text, params, id) in unanswered.iter().filter(|(author, ..)| *author == who) {
-                let answer = match self.people[who].answer_if_any(*id).await {
-                    Some(Ok(answer)) => answer,
-                    Some(Err(refused)) if !is_for_later(&refused) => panic!("{text}: {refused:?}"),
-                    other => {
-                        self.was_unavailable |= other.is_some();
-                        self.ask(who, "message.send", params.clone()).await.expect("it is taken")
-                    }
-                };
-                self.said.push(Said { who, text: text.clone(), seq: answer["seq"].as_u64().expect("a number") });
-                self.deeds.push(Deed { who, method: "message.send", params: params.clone(), answer: Ok(answer) });
-            }
+        // On a connection that has ended nothing is answered any more: all of it is asked again.
+        let mut answers = Vec::new();
+        for (who, _, _, id) in &unanswered {
+            answers.push(self.people[*who].answer_if_any(*id).await);
+        }
+        for ((who, text, params, _), answer) in unanswered.into_iter().zip(answers) {
+            let answer = match answer {
+                Some(Ok(answer)) => answer,
+                Some(Err(refused)) if !is_for_later(&refused) => panic!("{text}: {refused:?}"),
+                again => {
+                    self.was_unavailable |= again.is_some();
+                    self.ask(who, "message.send", params.clone()).await.expect("it is taken")
+                }
+            };
+            self.said.push(Said { who, text, seq: answer["seq"].as_u64().expect("a number") });
+            self.deeds.push(Deed { who, method: "message.send", params, answer: Ok(answer) });
         }
     }
 }
