@@ -78,22 +78,19 @@ impl Story {
         let main = format!(
             "started queued message claimed {messages}tagged note assigned note transferred claimed message closed rated"
         );
-        let main = self.types(&self.main.clone(), "main").await == main;
-        assert!(main, "{:?}", self.types(&self.main.clone(), "main").await);
-        let blocked = self.types(&self.blocked.clone(), "blocked").await;
-        assert_eq!(blocked, "started queued message claimed blocked closed");
-        let released = self.types(&self.released.clone(), "released").await;
-        assert_eq!(released, "started queued message claimed released closed");
-        let history = self.ask(BEN, "conversation.history", json!({ "conversation": self.released })).await.expect("its log");
-        let at = history["events"][4]["at"].as_u64();
-        assert!(at >= Some(self.release_at), "not early: {history}");
+        assert_eq!(types(&self.log(&self.main.clone()).await), main);
+        let blocked = self.log(&self.blocked.clone()).await;
+        assert_eq!(types(&blocked), "started queued message claimed blocked closed");
+        for (conversation, release_at) in self.released.clone() {
+            let log = self.log(&conversation).await;
+            assert_eq!(types(&log), "started queued message claimed released closed");
+            assert!(log[4]["at"].as_u64() >= Some(release_at), "not early: {log:?}");
+        }
     }
 
-    async fn types(&mut self, conversation: &str, _: &str) -> String {
+    async fn log(&mut self, conversation: &str) -> Vec<Value> {
         let history = self.ask(BEN, "conversation.history", json!({ "conversation": conversation })).await.expect("its log");
-        let types: Vec<String> =
-            history["events"].as_array().expect("events").iter().map(|event| id_of(&event["type"])).collect();
-        types.join(" ")
+        history["events"].as_array().expect("events").clone()
     }
 
     /// G9: nobody waits or is served any more, and everybody is in the list of those who did.
@@ -104,7 +101,7 @@ impl Story {
             let open = self.rows("open").await;
             let closed = self.rows("closed").await;
             let is_empty = |queue: &Value| queue["waiting"] == 0 && queue["active"] == 0;
-            let all = [&self.main, &self.blocked, &self.released];
+            let all: Vec<&String> = self.released.iter().map(|(it, _)| it).chain([&self.main, &self.blocked]).collect();
             if queues["queues"].as_array().expect("queues").iter().all(is_empty)
                 && open.is_empty()
                 && closed.len() == all.len()
@@ -121,4 +118,8 @@ impl Story {
         let page = self.ask(BEN, "conversation.list", json!({ "view": view })).await.expect("a list");
         page["conversations"].as_array().expect("rows").iter().map(|row| id_of(&row["id"])).collect()
     }
+}
+
+fn types(log: &[Value]) -> String {
+    log.iter().map(|event| id_of(&event["type"])).collect::<Vec<_>>().join(" ")
 }

@@ -80,13 +80,20 @@ impl Stage {
         }
     }
 
-    /// The doomed one is restarted; from now on it may die by itself.
+    /// The doomed one is restarted, an engine in order, others as they are; from now on it may die by itself.
     pub(crate) async fn arm(&mut self, aim: &str) {
         if self.doomed == Doomed::New {
             return;
         }
+        let is_engine = self.doomed == Doomed::Engine;
         let doomed = self.doomed();
-        doomed.kill9();
+        if is_engine {
+            doomed.terminate();
+            assert!(doomed.ended().await.success(), "an orderly end");
+        } else {
+            // It would have its clients leave first, which takes two seconds.
+            doomed.kill9();
+        }
         doomed.aim(Some(aim));
         if let Some(status) = doomed.restart_if_it_lives().await {
             self.died(status).await;
@@ -105,9 +112,26 @@ impl Stage {
     async fn died(&mut self, status: ExitStatus) {
         assert_killed(status);
         self.is_dead = true;
+        let is_engine = self.doomed == Doomed::Engine;
         let doomed = self.doomed();
         doomed.aim(None);
-        doomed.restart().await;
+        if is_engine {
+            // What is asked meanwhile waits until the other has taken over.
+            doomed.begin();
+        } else {
+            doomed.restart().await;
+        }
+    }
+
+    /// Everybody serves.
+    pub(crate) async fn ready(&self) {
+        let begun = Instant::now();
+        for server in self.engines.iter().chain([&self.world.server]) {
+            while !server.is_ready().await {
+                assert!(begun.elapsed() < PATIENCE, "{} is not ready", server.address());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -122,6 +146,7 @@ impl Stage {
             let status = self.doomed().ended().await;
             self.died(status).await;
         }
+        self.ready().await;
     }
 
     /// The other engine is restarted in order.

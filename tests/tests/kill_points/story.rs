@@ -55,9 +55,8 @@ pub(crate) struct Story {
     pub(crate) main: String,
     /// Of the customer who is blocked.
     pub(crate) blocked: String,
-    /// Released by time.
-    pub(crate) released: String,
-    pub(crate) release_at: u64,
+    /// Released by time, and when at the earliest.
+    pub(crate) released: Vec<(String, u64)>,
 }
 
 impl Story {
@@ -66,10 +65,9 @@ impl Story {
         let world = &stage.world;
         let (vera, bob) = (world.customer("Vera").await, world.customer("Bob").await);
         let people = vec![vera, bob, world.agent(&world.acme.anna).await, world.agent(&world.acme.ben).await];
-        let (deeds, said, none) = (Vec::new(), Vec::new(), String::new);
-        let (main, blocked, released) = (none(), none(), none());
-        let mut story =
-            Self { stage, people, deeds, said, was_unavailable: false, keys: 0, main, blocked, released, release_at: 0 };
+        let (deeds, said, released) = (Vec::new(), Vec::new(), Vec::new());
+        let (main, blocked) = (String::new(), String::new());
+        let mut story = Self { stage, people, deeds, said, was_unavailable: false, keys: 0, main, blocked, released };
         story.blocked = story.start(BOB, &story.sales(), "Is anybody there?").await;
         story
     }
@@ -82,7 +80,7 @@ impl Story {
         self.stage.world.acme.sales.clone()
     }
 
-    pub(crate) async fn play(&mut self, interlude: Interlude) {
+    pub(crate) async fn play(&mut self, interlude: Interlude, encores: usize) {
         self.talk().await;
         self.hand_over().await;
         match interlude {
@@ -99,6 +97,13 @@ impl Story {
         self.block().await;
         self.finish().await;
         self.release().await;
+        for _ in 0..encores {
+            self.stage.mend().await;
+            if self.stage.is_dead() {
+                return;
+            }
+            self.release().await;
+        }
     }
 
     /// Everybody goes home, and so does the doomed process.
@@ -126,9 +131,13 @@ impl Story {
         let there = json!({ "conversation": main, "queue": self.sales(), "note": "Wants to buy", "claim": 2 });
         self.deed(BEN, "conversation.transfer", there).await;
         let picked = self.pick(BEN, &self.sales()).await;
-        assert_eq!(picked["conversation"], self.blocked.as_str(), "who has waited longest is served first");
-        let claimed = self.deed(BEN, "conversation.claim", json!({ "conversation": main })).await;
-        assert_eq!(claimed["claim"], 3);
+        // A queue that has just come back may not have heard of everybody who waits: it offers whom it knows.
+        let is_main = picked["conversation"] == main.as_str();
+        let other = if is_main { &self.blocked } else { &main };
+        let claimed = self.deed(BEN, "conversation.claim", json!({ "conversation": other })).await;
+        let (of_main, of_blocked) = if is_main { (&picked, &claimed) } else { (&claimed, &picked) };
+        assert_eq!((&of_main["claim"], &of_blocked["claim"]), (&json!(3), &json!(1)));
+        assert!(is_main || picked["conversation"] == self.blocked.as_str(), "{picked}");
     }
 
     async fn block(&mut self) {
@@ -150,10 +159,9 @@ impl Story {
         let path = format!("/v1/organisations/{}/queues/{}", self.stage.world.acme.id, self.sales());
         let settings = json!({ "name": "Sales", "settings": { "release_after_ms": 1_000, "warn_before_ms": 0 } });
         self.stage.root("PUT", &path, &settings).await;
-        self.released = self.start(VERA, &self.sales(), "One more thing").await;
-        let released = self.released.clone();
+        let released = self.start(VERA, &self.sales(), "One more thing").await;
         let claimed = self.deed(BEN, "conversation.claim", json!({ "conversation": released })).await;
-        self.release_at = claimed["release_at"].as_u64().expect("a time");
+        self.released.push((released.clone(), claimed["release_at"].as_u64().expect("a time")));
         let begun = Instant::now();
         loop {
             let shown = self.ask(VERA, "conversation.get", json!({ "conversation": released })).await.expect("it is there");
