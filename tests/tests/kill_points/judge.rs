@@ -23,7 +23,8 @@ impl Story {
         self.judge_logs().await;
         self.judge_lists().await;
         let again = json!({ "queue": self.stage.world.acme.support });
-        self.people[BOB].refused_as("blocked", "conversation.start", again).await;
+        let refused = self.ask(BOB, "conversation.start", again).await.expect_err("he is blocked");
+        assert_eq!(refused.reason(), "blocked");
     }
 
     /// G2: everything that was done is asked for once more, and answered as it was at first.
@@ -45,7 +46,7 @@ impl Story {
     async fn judge_messages(&mut self) {
         let main = self.main.clone();
         for who in [VERA, BEN] {
-            self.people[who].catch_up(&main).await;
+            self.catch_up(who, &main).await;
         }
         let view = self.people[VERA].view(&main);
         assert_eq!(view.gaps, []);

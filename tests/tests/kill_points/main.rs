@@ -14,8 +14,8 @@ mod judge;
 mod stage;
 mod story;
 
-/// So many at a time: they wait more than they compute.
-const AT_ONCE: usize = 4;
+/// So many at a time in each test: they wait more than they compute.
+const AT_ONCE: usize = 3;
 
 /// One run: which process dies, at which pass of the point, and what else happens.
 #[derive(Clone, Copy, Debug)]

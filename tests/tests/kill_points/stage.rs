@@ -13,9 +13,13 @@ use serde_json::Value;
 
 /// What durability `disk` needs of Redis.
 const DISK: &[&str] = &["appendonly yes", "appendfsync always", "maxmemory-policy noeviction"];
-/// Nobody here is held up for writing too much.
-const PLENTY: [(&str, &str); 2] =
-    [("JONO_SESSIONS_CUSTOMER_WRITES_PER_MINUTE", "1000000"), ("JONO_SESSIONS_CUSTOMER_WRITES_BURST", "10000")];
+/// Nobody here is held up for doing too much.
+const PLENTY: [(&str, &str); 4] = [
+    ("JONO_SESSIONS_CUSTOMER_WRITES_PER_MINUTE", "1000000"),
+    ("JONO_SESSIONS_CUSTOMER_WRITES_BURST", "10000"),
+    ("JONO_SESSIONS_CUSTOMER_STARTS_PER_MINUTE", "1000000"),
+    ("JONO_SESSIONS_CUSTOMER_STARTS_BURST", "10000"),
+];
 const SIGKILL: i32 = 9;
 
 /// Which process is to die.
@@ -67,7 +71,9 @@ impl Stage {
                 };
                 engines.push(process("engine").await);
                 engines.push(process("engine").await);
-                process("gateway").await
+                let gateway = process("gateway").await;
+                ready(engines.iter().chain([&gateway])).await;
+                gateway
             }
         };
         Self { world: World::on(front).await, engines, _redis: redis, doomed, is_dead }
@@ -123,17 +129,6 @@ impl Stage {
         }
     }
 
-    /// Everybody serves.
-    pub(crate) async fn ready(&self) {
-        let begun = Instant::now();
-        for server in self.engines.iter().chain([&self.world.server]) {
-            while !server.is_ready().await {
-                assert!(begun.elapsed() < PATIENCE, "{} is not ready", server.address());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
-
     pub(crate) fn is_dead(&self) -> bool {
         self.is_dead
     }
@@ -146,7 +141,7 @@ impl Stage {
             let status = self.doomed().ended().await;
             self.died(status).await;
         }
-        self.ready().await;
+        ready(self.engines.iter().chain([&self.world.server])).await;
     }
 
     /// The other engine is restarted in order.
@@ -182,6 +177,17 @@ impl Drop for Stage {
             if server.is_running() {
                 server.kill9();
             }
+        }
+    }
+}
+
+/// Waits until all of them serve.
+async fn ready(servers: impl Iterator<Item = &Server>) {
+    let begun = Instant::now();
+    for server in servers {
+        while !server.is_ready().await {
+            assert!(begun.elapsed() < PATIENCE, "{} is not ready", server.address());
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -248,6 +248,19 @@ impl Story {
         }
     }
 
+    /// Waits until they have been told everything that is in the log.
+    pub(crate) async fn catch_up(&mut self, who: usize, conversation: &str) {
+        let head = self.ask(who, "conversation.get", json!({ "conversation": conversation })).await.expect("it is there");
+        let begun = Instant::now();
+        while self.people[who].view(conversation).last < head["head"].as_u64().expect("a number") {
+            assert!(begun.elapsed() < PATIENCE, "not everything is told");
+            match self.people[who].is_connected() {
+                true => self.people[who].listen(Duration::from_millis(10)).await,
+                false => self.come_back(who).await,
+            }
+        }
+    }
+
     /// Both sides write at once and without waiting; what is not answered is written again, in the same order.
     async fn burst(&mut self) {
         let mut unanswered = Vec::new();
