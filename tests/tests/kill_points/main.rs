@@ -18,7 +18,7 @@ mod story;
 const AT_ONCE: usize = 3;
 
 /// One run: which process dies, at which pass of the point, and what else happens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Case(Doomed, u32, Interlude);
 
 /// The runs of a point. Passes of a process that comes back and of sessions that are resumed come first; later ones are in the
@@ -82,10 +82,7 @@ fn a_process_among_others_dies_at_every_point_and_nobody_misses_anything() {
 }
 
 fn run_all(is_meant: fn(Doomed) -> bool) {
-    let only = std::env::var("JONO_TEST_KILL_POINT").ok();
-    let points = KillPoint::ALL.iter().copied().filter(|point| only.as_deref().is_none_or(|only| only == point.name()));
-    let runs = points.flat_map(|point| cases(point).into_iter().map(move |case| (point, case)));
-    let runs = Mutex::new(runs.filter(|(_, case)| is_meant(case.0)));
+    let runs = Mutex::new(wanted().into_iter().filter(|(_, case)| is_meant(case.0)));
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|threads| {
         for _ in 0..AT_ONCE {
@@ -101,6 +98,20 @@ fn run_all(is_meant: fn(Doomed) -> bool) {
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// All runs, or those that `JONO_TEST_KILL_POINT` wants: of one point (`name`), perhaps at another pass (`name:n`).
+fn wanted() -> Vec<(KillPoint, Case)> {
+    let all = KillPoint::ALL.iter().flat_map(|point| cases(*point).into_iter().map(|case| (*point, case)));
+    let Ok(only) = std::env::var("JONO_TEST_KILL_POINT") else { return all.collect() };
+    let (name, pass) = only.split_once(':').unwrap_or((&only, ""));
+    let of_point = all.filter(|(point, _)| point.name() == name);
+    let mut wanted: Vec<_> = match pass.parse() {
+        Ok(pass) => of_point.map(|(point, Case(doomed, _, interlude))| (point, Case(doomed, pass, interlude))).collect(),
+        Err(_) => of_point.collect(),
+    };
+    wanted.dedup();
+    wanted
 }
 
 fn run(point: KillPoint, Case(doomed, pass, interlude): Case) {
