@@ -194,6 +194,14 @@ fn nothing_is_unsafe_and_every_crate_says_what_it_is() {
 }
 
 #[test]
+fn the_page_on_reliability_names_every_kill_point() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("docs/reliability.md exists");
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let points: Vec<&str> = jono_points::KillPoint::ALL.iter().map(|point| point.name()).collect();
+    assert_eq!(rows, points);
+}
+
+#[test]
 fn the_code_map_names_every_room() {
     let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md exists");
     for folder in [
