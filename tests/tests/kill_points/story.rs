@@ -293,5 +293,5 @@ impl Story {
 }
 
 fn is_for_later(refused: &Refused) -> bool {
-    ["unavailable", "busy"].contains(&refused.reason())
+    ["unavailable", "busy", "rate_limited"].contains(&refused.reason())
 }
