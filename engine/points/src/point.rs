@@ -109,6 +109,8 @@ kill_points! {
     ShardsLeft = "shards-left",
     /// Everything is given back, sent and answered; the process is still a member.
     LastWordsSaid = "last-words-said",
+    /// An entity says what is told only once; it is neither kept nor sent.
+    TellingOnce = "telling-once",
     /// What is told only once is kept to be told again, and not sent.
     ToldKept = "told-kept",
     /// It was told again to one new owner; the rest was not.

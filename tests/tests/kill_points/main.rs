@@ -4,9 +4,12 @@
 //! A run whose process has not died of its point fails: a point that nothing passes shows nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use jono_points::KillPoint;
+use jono_tests::armed::armed_binary;
+use jono_tests::server::binary;
 use stage::{Doomed, Stage};
 use story::{Interlude, Story};
 
@@ -54,7 +57,7 @@ fn cases(point: KillPoint) -> Vec<Case> {
         P::EngineSettled | P::StoreSynced => vec![alone(1)],
         P::MemberJoined | P::ShardAdopted | P::ShardOwned | P::OwnersTold => vec![engine(1)],
         P::ShardsSettled | P::ShardsLeft | P::LastWordsSaid => vec![engine(1)],
-        P::ToldKept => vec![engine(2)],
+        P::TellingOnce | P::ToldKept => vec![engine(2)],
         P::ToldAgain => vec![moving(Doomed::Engine)],
         P::AskedAgain => vec![Case(Doomed::Gateway, 1, Interlude::OtherKilled)],
         P::EntityAnnounced => vec![engine(1)],
@@ -79,6 +82,17 @@ fn a_process_alone_dies_at_every_point_and_nobody_misses_anything() {
 #[test]
 fn a_process_among_others_dies_at_every_point_and_nobody_misses_anything() {
     run_all(|doomed| matches!(doomed, Doomed::Engine | Doomed::Gateway));
+}
+
+#[test]
+fn nothing_of_it_is_in_the_shipped_program() {
+    let names_in = |program: &Path| {
+        let bytes = std::fs::read(program).expect("a program can be read");
+        let has = |name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+        ["deliveries-handed-over", "JONO_KILL_AT", "jono_points"].map(has)
+    };
+    assert_eq!(names_in(armed_binary()), [true; 3], "names can be found");
+    assert_eq!(names_in(&binary()), [false; 3]);
 }
 
 fn run_all(is_meant: fn(Doomed) -> bool) {
