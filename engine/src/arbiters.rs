@@ -7,6 +7,7 @@ use actix_rt::Arbiter;
 use futures_util::StreamExt as _;
 use jono_domain::account::Who;
 use jono_domain::limits::KEY_KEPT_MS;
+use jono_points::{KillPoint, pass};
 use jono_store::{Epoch, NodeId, ShardId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -225,6 +226,7 @@ impl Recovery {
     async fn read_organisations(&self, host: &Rc<Host>) -> Result<(), StartError> {
         for shard in &self.shards {
             let epoch = host.store.acquire(*shard).await?;
+            pass(KillPoint::ShardAcquired);
             host.own(*shard, epoch);
             host.recover_live(*shard, None, Some(&last_organisation_key())).await?;
         }

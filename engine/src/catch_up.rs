@@ -9,6 +9,7 @@ use jono_domain::conversation::{Entry, Event};
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::Address;
 use jono_domain::notice::{Deadlines, Notice};
+use jono_points::{KillPoint, pass};
 use jono_store::{LogRange, ReadError};
 
 use crate::codec;
@@ -35,6 +36,7 @@ impl Host {
         actix_rt::spawn(async move {
             match host.read_missing(&catch_up).await {
                 Ok(entries) => {
+                    pass(KillPoint::MissingRead);
                     let mut deliveries = Vec::new();
                     host.caught_up(catch_up, entries, &mut deliveries);
                     host.deliver(deliveries);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jono_points::{KillPoint, pass};
 use jono_store::{Batch, CommitError, Epoch, ShardId};
 use tokio::sync::Notify;
 
@@ -109,6 +110,7 @@ impl Host {
         self.counters.writes.add(writes.len() as u64);
         let commit: BoxFuture<'static, _> = self.store.commit(Batch { shard, epoch, writes });
         commits.push(Box::pin(async move { Committed { shard, epoch, steps, outcome: commit.await } }));
+        pass(KillPoint::CommitBegun);
     }
 
     fn committed(self: &Rc<Self>, all: Vec<Committed>) {
@@ -125,6 +127,9 @@ impl Host {
             {
                 self.line.put(shard);
             }
+        }
+        if !confirmed.is_empty() {
+            pass(KillPoint::CommitConfirmed);
         }
         self.confirmed(confirmed);
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use jono_domain::account::Who;
 use jono_domain::message::{Address, Order};
+use jono_points::{KillPoint, pass};
 use jono_store::{CommitError, ExchangeError, ReadError, Store};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -378,6 +379,7 @@ impl Engine {
         }
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.settle(STOP_PATIENCE_MS).await;
+        pass(KillPoint::EngineSettled);
         self.shared.arbiters.stop();
         self.shared.common.store.close().await;
     }

@@ -15,6 +15,7 @@ use jono_domain::machine::{Context, Machine as _};
 use jono_domain::message::Address;
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
+use jono_points::{KillPoint, pass};
 use jono_store::{Loaded, ShardId, Store};
 
 use crate::bus::{Bus, Inbox};
@@ -140,6 +141,7 @@ impl Host {
             let mut letters = Vec::with_capacity(LETTERS_PER_TURN);
             while inbox.receive(&mut letters, LETTERS_PER_TURN).await > 0 {
                 for letter in letters.drain(..) {
+                    pass(KillPoint::LetterTaken);
                     host.give(letter.address(), Parcel::Letter(letter));
                 }
                 if !inbox.is_empty() {

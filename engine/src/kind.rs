@@ -110,8 +110,7 @@ kind!(
             self.board = before.board;
             return vec![Effect::Publish(None, Notice::Queue(self.summary(id)))];
         }
-        let ask = conversation::Command::Announce { to: Address::Queue(id) };
-        before.board.conversations().map(|known| Effect::Tell(Order::Conversation(known, Box::new(ask.clone())))).collect()
+        before.announce(id)
     }
 );
 kind!(Agent, AgentId, Agent, 3);

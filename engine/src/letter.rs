@@ -89,7 +89,9 @@ impl Letter {
     pub(crate) fn is_told_once(&self) -> bool {
         match self {
             Letter::Ask(Ask { who: Who::Engine, order: Order::Conversation(_, command), .. }) => {
-                !matches!(**command, conversation::Command::Place { .. })
+                // Whether its customer is blocked, and a conversation's place, are told anew as they are now. To repeat what was
+                // told before, one thing after the other, would undo a block for a moment.
+                !matches!(**command, conversation::Command::Place { .. } | conversation::Command::CustomerBlocked { .. })
             }
             Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(queue, command), .. }) => match &**command {
                 // A conversation that has left a queue does not announce itself there any more.

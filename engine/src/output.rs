@@ -10,6 +10,7 @@ use jono_domain::message::{Address, Effect, Order};
 use jono_domain::notice::Notice;
 use jono_domain::organisation::Organisation;
 use jono_domain::reply::{Refusal, Reply};
+use jono_points::{KillPoint, pass};
 
 use crate::delivery::{Delivery, SessionRef, Shared};
 use crate::entity::Parcel;
@@ -151,14 +152,21 @@ impl Host {
     pub(crate) fn deliver(&self, deliveries: Vec<(SessionRef, Delivery)>) {
         if !deliveries.is_empty() {
             self.counters.deliveries.add(deliveries.len() as u64);
+            pass(KillPoint::DeliveriesReady);
             self.bus.deliver(deliveries);
+            pass(KillPoint::DeliveriesHandedOver);
         }
     }
 
     fn post(&self, letter: Letter, deliveries: &mut Vec<(SessionRef, Delivery)>) {
+        let is_tale = letter.is_tale();
+        if !is_tale {
+            pass(KillPoint::ForwardDue);
+        }
         if let Err(letter) = self.bus.post(letter) {
             letter.into_reply_to().answer(Err(busy()), deliveries);
         }
+        pass(if is_tale { KillPoint::TaleTold } else { KillPoint::RequestForwarded });
     }
 
     fn follow_conversation(

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use jono_domain::message::Address;
+use jono_points::{KillPoint, pass};
 use jono_store::{EntityKey, Epoch, ReadError, ShardId};
 use tokio::sync::Notify;
 
@@ -114,6 +115,7 @@ impl Host {
                 let address = address_of(&key).ok_or(AdoptError::Unknown)?;
                 self.counters.recovered.add(1);
                 self.recover(address, loaded);
+                pass(KillPoint::EntityRecovered);
             }
             tokio::task::yield_now().await;
         }
@@ -139,6 +141,7 @@ impl Host {
                 self.clock.rest(LOOK_EVERY_MS).await;
                 patience_ms -= LOOK_EVERY_MS;
             }
+            pass(KillPoint::ShardsSettled);
         }
         let left: Vec<Shard> = {
             let mut shards = self.shards.borrow_mut();
@@ -182,6 +185,7 @@ impl Host {
                 if let Some(resident) = self.residents.borrow().get(address) {
                     let to = if moved.holds(*address) { &everywhere } else { moved };
                     resident.put(Parcel::Announce(to.clone()));
+                    pass(KillPoint::EntityAnnounced);
                 }
             }
             tokio::task::yield_now().await;

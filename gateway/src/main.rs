@@ -119,7 +119,7 @@ enum Document {
     Protocol,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match Line::parse().command {
         None => serve(Serve { demo: true, ..Serve::default() }),
         Some(Command::Serve(flags)) => serve(flags),
@@ -178,6 +178,8 @@ fn check(file: &File) -> ExitCode {
 fn load(file: &File, flags: &[Flag]) -> Result<Config, Problems> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    // Read by `jono-armed`; to the shipped program it is a setting that does not exist.
+    let environment = environment.filter(|(name, _)| !cfg!(feature = "armed") || name != "JONO_KILL_AT");
     Config::load(file.config.as_deref(), environment, flags)
 }
 

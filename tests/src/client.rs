@@ -103,30 +103,30 @@ impl Client {
     /// # Panics
     /// When it is refused.
     pub async fn dial(&mut self, origin: Option<&str>) {
+        self.try_dial(origin).await.expect("the server takes the connection");
+    }
+
+    /// The same, with a server that may be gone.
+    async fn try_dial(&mut self, origin: Option<&str>) -> Option<()> {
         let mut request = format!("ws://{}/v1/ws", self.address).into_client_request().expect("a proper request");
         if let Some(origin) = origin {
             request.headers_mut().insert("Origin", origin.parse().expect("an origin"));
         }
-        let stream = TcpStream::connect(&self.address).await.expect("the server listens");
+        let stream = TcpStream::connect(&self.address).await.ok()?;
         stream.set_nodelay(true).expect("an open connection");
-        let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.expect("an answer").expect("an upgrade");
+        let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.expect("an answer").ok()?;
         self.socket = Some(socket);
         self.closed = None;
         self.asked.clear();
         self.inbox.clear();
         self.views.values_mut().for_each(|view| view.is_followed = false);
+        Some(())
     }
 
     /// Opens the session.
     pub async fn open(&mut self) -> Value {
-        let params = self.credential.params.clone();
-        self.open_with(params).await
-    }
-
-    async fn open_with(&mut self, params: Value) -> Value {
-        let opened = self.ok("session.open", params).await;
-        self.opened = opened.clone();
-        opened
+        self.opened = self.ok("session.open", self.credential.params.clone()).await;
+        self.opened.clone()
     }
 
     /// What `session.open` needs to go on where this client is.
@@ -150,9 +150,23 @@ impl Client {
     /// # Panics
     /// When the server tells a conversation from another place than asked for, without saying that there is a gap.
     pub async fn resume(&mut self) -> Value {
+        let resumed = self.try_resume().await.expect("the server is there");
+        resumed.unwrap_or_else(|refused| panic!("it is not resumed: {refused:?}"))
+    }
+
+    /// The same, with a server that may end meanwhile: then `None`.
+    ///
+    /// # Panics
+    /// As [`Client::resume`].
+    pub async fn try_resume(&mut self) -> Option<Result<Value, Refused>> {
         let params = self.resumption();
-        self.dial(None).await;
-        let opened = self.open_with(params.clone()).await;
+        self.try_dial(None).await?;
+        let id = self.ask("session.open", params.clone()).await;
+        let opened = match self.answer_if_any(id).await? {
+            Ok(opened) => opened,
+            Err(refused) => return Some(Err(refused)),
+        };
+        self.opened = opened.clone();
         let from = |conversation: &Value| {
             (conversation["from_seq"].as_u64(), params["since"][conversation["id"].as_str().unwrap_or_default()].as_u64())
         };
@@ -160,7 +174,7 @@ impl Client {
             assert!(since.is_none() || from_seq >= since, "told from before what is known: {opened}");
             assert!(since.is_none() || from_seq == since || opened["resumed"] == false, "a gap is not announced: {opened}");
         }
-        opened
+        Some(Ok(opened))
     }
 
     /// Ends the connection without a word, as a train does in a tunnel.

@@ -1,11 +1,13 @@
 //! Everything that crosses crates: the real binary, real sockets, restarts.
 //!
-//! What is here is what the tests stand on: [`server`] runs `jono`, [`system`] several on one Redis, [`world`] gives it an organisation,
+//! What is here is what the tests stand on: [`server`] runs `jono`, [`armed`] builds the one that dies on purpose, [`system`] several on one Redis, [`world`] gives it an organisation,
 //! [`client`] talks to it like any client would and checks everything it hears ([`view`], [`documents`]),
 //! [`raw`] and [`http`] are for what no decent client sends. It knows the server's wire, and none of
 //! its crates.
 
 pub mod server;
+
+pub mod armed;
 
 pub mod system;
 

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::armed::armed_binary;
 use crate::{PATIENCE, http};
 
 /// The root key of every server here.
@@ -34,7 +35,11 @@ pub fn binary() -> PathBuf {
 /// `jono`, with nothing of the tests' own environment.
 #[must_use]
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    bare(&binary(), arguments)
+}
+
+fn bare(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().args(arguments).stdin(Stdio::null());
     command
 }
@@ -85,6 +90,8 @@ pub struct Server {
     settings: Vec<(String, String)>,
     printed: Printed,
     may_complain: bool,
+    /// Where it dies by itself.
+    aim: Option<String>,
     /// It keeps its records in a directory; else in a Redis that its settings name.
     keeps_data: bool,
 }
@@ -105,7 +112,9 @@ impl Server {
         server
     }
 
-    fn prepare(settings: &[(&str, &str)]) -> Self {
+    /// One that is not started yet.
+    #[must_use]
+    pub fn prepare(settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self {
             child: None,
@@ -114,6 +123,7 @@ impl Server {
             settings,
             printed: Printed::default(),
             may_complain: false,
+            aim: None,
             keeps_data: true,
         }
     }
@@ -123,20 +133,36 @@ impl Server {
         self.may_complain = true;
     }
 
+    /// When it is started next, it dies by itself at this kill point (`name` or `name:n`); with `None` no more.
+    pub fn aim(&mut self, at: Option<&str>) {
+        self.aim = at.map(str::to_owned);
+    }
+
     /// Starts it again, on the same data and address.
     ///
     /// # Panics
     /// When it is running, or does not start.
     pub async fn restart(&mut self) {
+        if let Some(status) = self.restart_if_it_lives().await {
+            panic!("jono ended instead of starting, {status}\n{}", self.printed());
+        }
+    }
+
+    /// The same, for one that may end before it is ready: how it did.
+    ///
+    /// # Panics
+    /// When it is running, or does neither.
+    pub async fn restart_if_it_lives(&mut self) -> Option<ExitStatus> {
         self.begin();
         let begun = Instant::now();
         while !self.is_ready().await {
             if let Some(status) = self.try_ended() {
-                panic!("jono ended instead of starting, {status}\n{}", self.printed());
+                return Some(status);
             }
             assert!(begun.elapsed() < PATIENCE, "jono is not ready\n{}", self.printed());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        None
     }
 
     /// The same, without waiting until it is ready.
@@ -152,7 +178,15 @@ impl Server {
     }
 
     fn spawn(&self) -> Child {
-        let mut command = command(&["serve", "--listen", &self.address]);
+        let arguments = ["serve", "--listen", &self.address];
+        let mut command = match &self.aim {
+            Some(aim) => {
+                let mut command = bare(armed_binary(), &arguments);
+                command.env("JONO_KILL_AT", aim);
+                command
+            }
+            None => command(&arguments),
+        };
         if self.keeps_data {
             command.arg("--data").arg(self.data_dir());
         }
@@ -206,6 +240,12 @@ impl Server {
         self.child.as_ref().expect("it is running").id()
     }
 
+    /// Has it been started, and not ended as far as is known?
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(self.child.as_ref().expect("it is running"));
         kill_process(pid, signal).expect("our own child can be signalled");
@@ -240,8 +280,11 @@ impl Server {
         self.signal(Signal::TERM);
     }
 
-    /// Has it ended?
-    fn try_ended(&mut self) -> Option<ExitStatus> {
+    /// Has it ended by itself? How.
+    ///
+    /// # Panics
+    /// When the operating system does not know.
+    pub fn try_ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().expect("our own child can be asked")?;
         self.child = None;
         Some(status)
@@ -277,6 +320,12 @@ impl Server {
     /// A request to the admin API under the root key.
     pub async fn root(&self, method: &str, path: &str, body: Option<&Value>) -> http::Answer {
         http::request(&self.address, method, path, Some(ROOT_KEY), body).await
+    }
+
+    /// The same, of a server that may be gone.
+    pub async fn try_root(&self, method: &str, path: &str, body: &Value) -> Option<http::Answer> {
+        let fields = [("Authorization", &*format!("Bearer {ROOT_KEY}")), ("Content-Type", "application/json")];
+        http::try_request(&self.address, method, path, &fields, Some(&body.to_string())).await.ok()
     }
 
     fn stop(&mut self) {

@@ -61,7 +61,11 @@ impl World {
 
     /// A server with these variables set.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let server = Server::start(settings).await;
+        Self::on(Server::start(settings).await).await
+    }
+
+    /// A server that runs.
+    pub async fn on(server: Server) -> Self {
         let documents = http::request(server.address(), "GET", "/v1/openrpc.json", None, None).await.with_status(200);
         let acme = Organisation::make(&server, "acme").await;
         Self { server, acme, documents: Arc::new(OpenRpc::new(documents)) }

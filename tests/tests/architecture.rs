@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The kill points and rules that tests turn on.
+const POINTS: &str = "jono-points";
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the workspace").to_path_buf()
 }
@@ -51,16 +54,18 @@ fn dependencies(folder: &str) -> BTreeMap<String, Vec<String>> {
     found
 }
 
+/// Of ours, but for the kill points, which are nothing in the shipped program.
 fn of_ours(folder: &str) -> Vec<String> {
     let all = dependencies(folder).remove("dependencies").unwrap_or_default();
-    let mut ours: Vec<String> = all.into_iter().filter(|name| name.starts_with("jono-")).collect();
+    let mut ours: Vec<String> = all.into_iter().filter(|name| name.starts_with("jono-") && name != POINTS).collect();
     ours.sort();
     ours
 }
 
 #[test]
 fn crates_depend_in_one_direction() {
-    let allowed: [(&str, &[&str]); 6] = [
+    let allowed: [(&str, &[&str]); 7] = [
+        ("engine/points", &[]),
         ("engine/domain", &[]),
         ("engine/store", &[]),
         ("gateway/socket", &[]),
@@ -75,7 +80,9 @@ fn crates_depend_in_one_direction() {
 
 #[test]
 fn the_domain_is_pure() {
-    assert_eq!(dependencies("engine/domain")["dependencies"], ["serde"]);
+    let mut others = dependencies("engine/domain").remove("dependencies").unwrap_or_default();
+    others.retain(|name| name != POINTS);
+    assert_eq!(others, ["serde"]);
     for (path, text) in sources("engine/domain/src") {
         for word in ["SystemTime", "Instant", "std::fs", "std::net", "std::thread", "std::env", "HashMap", "HashSet", "println!"]
         {
@@ -92,6 +99,25 @@ fn the_engine_knows_no_web() {
             assert!(!web.contains(&name.as_str()), "{folder} depends on {name}");
         }
     }
+}
+
+/// Only tests turn the kill points on: no dependency of any package does, so that whatever is built together with the shipped
+/// program leaves it as it is.
+#[test]
+fn nothing_arms_the_shipped_program() {
+    let packages = ["engine", "engine/domain", "engine/points", "engine/store", "gateway", "gateway/socket"];
+    for folder in packages.into_iter().chain(["loadtest", "benches", "tests", "tests/redis", "."]) {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let mut section = "";
+        for line in manifest.lines() {
+            section = line.strip_prefix('[').unwrap_or(section);
+            let is_allowed = section.starts_with("features") || section.starts_with("[bin") || line.starts_with('#');
+            assert!(is_allowed || !line.contains("armed"), "{folder}: {line}");
+            assert!(!line.contains("default = ") || !line.contains("armed"), "{folder}: {line}");
+        }
+    }
+    let points = dependencies("engine/points").remove("dependencies").unwrap_or_default();
+    assert_eq!(points, ["rustix"], "and that one only when it is armed");
 }
 
 #[test]
@@ -158,7 +184,18 @@ fn each_library_lives_in_one_room() {
 
 #[test]
 fn nothing_is_unsafe_and_every_crate_says_what_it_is() {
-    for folder in ["engine", "engine/domain", "engine/store", "gateway", "gateway/socket", "loadtest", "tests", "tests/model"] {
+    for folder in [
+        "engine",
+        "engine/domain",
+        "engine/points",
+        "engine/store",
+        "gateway",
+        "gateway/socket",
+        "loadtest",
+        "tests",
+        "tests/model",
+        "tests/sim",
+    ] {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} has the workspace's lints");
         for (path, text) in sources(&format!("{folder}/src")) {
@@ -168,16 +205,26 @@ fn nothing_is_unsafe_and_every_crate_says_what_it_is() {
 }
 
 #[test]
+fn the_page_on_reliability_names_every_kill_point() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("docs/reliability.md exists");
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let points: Vec<&str> = jono_points::KillPoint::ALL.iter().map(|point| point.name()).collect();
+    assert_eq!(rows, points);
+}
+
+#[test]
 fn the_code_map_names_every_room() {
     let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md exists");
     for folder in [
         "engine/src",
         "engine/domain/src",
+        "engine/points/src",
         "engine/store/src",
         "gateway/src",
         "gateway/socket/src",
         "loadtest/src",
         "tests/model/src",
+        "tests/sim/src",
     ] {
         for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
             let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
+use jono_points::{KillPoint, pass};
 use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
@@ -169,7 +170,10 @@ impl ClusterBus {
     pub(crate) fn owners_changed(&self, moved: &Moved) {
         let now = self.clock.now();
         let told = self.told().again(|shard| moved.holds_shard(shard), now);
-        told.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        for (shard, item) in told {
+            self.send_again(shard, item);
+            pass(KillPoint::ToldAgain);
+        }
         self.asked().owners_changed(|shard| moved.holds_shard(shard), now);
         self.look_through_asked();
     }
@@ -180,7 +184,10 @@ impl ClusterBus {
         if !due.again.is_empty() {
             self.counters.asked_again.add(due.again.len() as u64);
         }
-        due.again.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        for (shard, item) in due.again {
+            self.send_again(shard, item);
+            pass(KillPoint::AskedAgain);
+        }
         due.given_up.into_iter().for_each(|reply_to| self.answer(reply_to, Err(unavailable())));
     }
 
@@ -373,19 +380,20 @@ impl Bus for ClusterBus {
         if letter.reply_to_mut().is_some_and(|reply_to| Self::is_from_here(reply_to)) {
             return self.ask(letter, shard);
         }
-        let route = self.route(shard);
         let is_told_once = letter.is_told_once();
-        if let Some(node) = route
-            && node == self.me()
-            && !is_told_once
-        {
+        if is_told_once {
+            pass(KillPoint::TellingOnce);
+        } else if self.route(shard) == Some(self.me()) {
             return self.local.post(letter);
         }
         let item = Item::Letter(letter);
         let bytes = item.encode();
         if is_told_once {
             self.told().keep(shard, bytes.clone(), self.clock.now());
+            pass(KillPoint::ToldKept);
         }
+        // Looked up when it is kept: if the owner changes in between, it is told again.
+        let route = self.route(shard);
         match (route, item) {
             (Some(node), Item::Letter(letter)) if node == self.me() => return self.local.post(letter),
             (Some(node), _) => self.put(node, bytes),
@@ -432,5 +440,34 @@ impl Bus for ClusterBus {
 
     fn settings_changed(&self, organisation: OrganisationId) {
         self.broadcast(&Item::Settings(organisation));
+    }
+}
+
+#[cfg(all(test, feature = "armed"))]
+mod tests {
+    use jono_domain::id::QueueId;
+    use jono_domain::message::Order;
+    use jono_domain::queue::Command;
+    use jono_points::on_pass;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn what_is_told_once_while_its_shard_gets_another_owner_reaches_that_one() {
+        const ME: NodeId = NodeId(7);
+        let (local, inboxes) = LocalBus::new(1, 1);
+        let bus = ClusterBus::new(local, 1, Tenure::for_ever(), SystemClock::start(), Arc::default());
+        bus.become_member(ME);
+        let node = Arc::clone(&bus);
+        on_pass(Some(Box::new(move |point| {
+            if point == KillPoint::TellingOnce {
+                let moved = node.set_routes(vec![Some((ME, Epoch(1)))]);
+                node.owners_changed(&moved);
+            }
+        })));
+        let posted = bus.post(Letter::tell(Order::Queue(QueueId::from_bits(1), Box::new(Command::AdoptSettings))));
+        on_pass(None);
+        assert!(posted.is_ok() && !inboxes[0].is_empty());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use jono_points::{KillPoint, pass};
 use jono_store::{NodeId, Owner, ShardId};
 
 use super::limits::{ACQUIRE_AT_ONCE, SEND_AGAIN_AFTER_MS, TRIES_MAX};
@@ -56,7 +57,12 @@ impl Node {
                     let (store, arbiters) = (Arc::clone(&store), Arc::clone(&arbiters));
                     under_way.push(async move {
                         let epoch = match store.acquire(shard).await {
-                            Ok(epoch) => arbiters.adopt(shard, epoch).await.then_some(epoch),
+                            Ok(epoch) => {
+                                pass(KillPoint::ShardAcquired);
+                                let is_adopted = arbiters.adopt(shard, epoch).await;
+                                pass(KillPoint::ShardAdopted);
+                                is_adopted.then_some(epoch)
+                            }
                             Err(error) => {
                                 tracing::warn!(shard = shard.0, %error, "a shard could not be acquired");
                                 None
@@ -121,6 +127,8 @@ impl Node {
             }
         }
         if !published.is_empty() {
+            let is_taken = published.iter().any(|(_, owner)| owner.node.is_some());
+            pass(if is_taken { KillPoint::ShardOwned } else { KillPoint::ShardsLeft });
             self.publish(published);
         }
         self.set_routes();
@@ -135,6 +143,7 @@ impl Node {
     /// Owners are told to everybody at once; the picture is for those who come later, or did not hear.
     fn publish(&self, owners: Vec<(ShardId, Owner)>) {
         self.bus.publish_owners(&owners);
+        pass(KillPoint::OwnersTold);
         let (exchange, clock) = (Arc::clone(&self.config.exchange), Arc::clone(&self.common.clock));
         actix_rt::spawn(async move {
             for _ in 0..TRIES_MAX {

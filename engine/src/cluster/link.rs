@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use jono_points::{KillPoint, pass};
 use jono_store::{Exchange, ExchangeError, NodeId};
 use tokio::sync::mpsc;
 
@@ -90,9 +91,11 @@ async fn run(
         let parcels = pack(&mut stamp, &items);
         items.clear();
         for parcels in parcels.chunks(PARCELS_AT_ONCE) {
+            pass(KillPoint::ParcelPacked);
             if !carry(&exchange, &clock, to, parcels, &load).await {
                 return;
             }
+            pass(KillPoint::ParcelSent);
         }
         load.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         if load.has_hole.swap(false, Ordering::Relaxed) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use jono_domain::time::Time;
+use jono_points::{KillPoint, pass};
 use jono_store::{Epoch, ExchangeError, NodeId, Owner, Picture, ShardId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -165,6 +166,7 @@ impl Node {
 
     async fn become_member(&mut self) -> Result<(), ExchangeError> {
         let me = self.config.exchange.join(self.card().encode()).await?;
+        pass(KillPoint::MemberJoined);
         tracing::info!(node = me.0, "joined");
         self.membership = Membership::new(me, self.common.shard_count);
         self.beats = 0;
@@ -393,6 +395,7 @@ impl Node {
         while self.bus.sending_bytes() > 0 || self.bus.asked_count() > 0 {
             clock.sleep_until(clock.now() + 1).await;
         }
+        pass(KillPoint::LastWordsSaid);
         if let Err(error) = self.config.exchange.remove(self.bus.me()).await {
             tracing::warn!(%error, "could not leave in order: the others will find out");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
+use jono_points::{KillPoint, pass};
 use jono_store::{Exchange, NodeId, Position, ShardId};
 use tokio::sync::mpsc;
 
@@ -59,6 +60,7 @@ impl Receiver {
         let Some(parcel) = unpack(parcel) else {
             return tracing::error!("a parcel of another form: all processes must run one version");
         };
+        pass(KillPoint::ParcelReceived);
         let from = parcel.stamp.from;
         self.bus.meet(from, &self.exchange);
         match incoming.take(parcel.stamp) {
@@ -68,7 +70,10 @@ impl Receiver {
         }
         for item in &parcel.items {
             match Item::decode(item) {
-                Some(item) => self.take_item(from, item).await,
+                Some(item) => {
+                    self.take_item(from, item).await;
+                    pass(KillPoint::ItemTaken);
+                }
                 None => tracing::error!("an item of another form: all processes must run one version"),
             }
         }

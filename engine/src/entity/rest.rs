@@ -2,6 +2,7 @@
 
 use actix::{ActorContext as _, Context as ActorContext};
 use jono_domain::time::Time;
+use jono_points::{KillPoint, pass};
 
 use super::{Entity, Stage};
 use crate::kind::Kind;
@@ -16,6 +17,7 @@ impl<M: Kind> Entity<M> {
             }
             let events = self.state.expire(self.id, now);
             assert!(!events.is_empty(), "what is due has something to say");
+            pass(KillPoint::DeadlineReached);
             self.host.counters.timers_fired.add(1);
             self.apply(&events, Vec::new());
         }

@@ -5,6 +5,7 @@ use jono_domain::id::ConversationId;
 use jono_domain::machine::{Context, Weight};
 use jono_domain::message::{Effect, IndexChange, Order};
 use jono_domain::reply::Reply;
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Answer as StoredAnswer, IndexChange as StoredIndexChange, Write};
 
 use super::Entity;
@@ -60,6 +61,7 @@ impl<M: Kind> Entity<M> {
         };
         match decided {
             Ok((events, reply)) => {
+                pass(KillPoint::StepDecided);
                 let effects: Vec<Effect> = events.iter().flat_map(|event| self.state.react(self.id, event)).collect();
                 let write = self.write(&events);
                 if let Some(ident) = ident.filter(|_| hops > 0)
@@ -93,6 +95,9 @@ impl<M: Kind> Entity<M> {
     }
 
     fn remembered(&self, ask: &Ask) -> Option<Remembered> {
+        if is_broken(Rule::AnswersAreRemembered) {
+            return None;
+        }
         let remembered = self.answers.find(ask.who, ask.key.as_deref()?)?;
         match remembered {
             Remembered::Answered(_) => Some(remembered),
@@ -192,6 +197,7 @@ impl<M: Kind> Entity<M> {
         let due = kept || self.events_since_snapshot >= EVENTS_PER_SNAPSHOT;
         let snapshot = due.then(|| codec::encode(&self.state).into());
         if due {
+            pass(KillPoint::SnapshotTaken);
             self.events_since_snapshot = 0;
         }
         let live = self.state.is_live();
@@ -230,6 +236,7 @@ impl<M: Kind> Entity<M> {
         }
         self.load.unconfirmed.set(self.load.unconfirmed.get() + 1);
         self.host.submit(self.shard, Step::new(self.address, write, outputs, tale));
+        pass(KillPoint::StepSubmitted);
     }
 }
 

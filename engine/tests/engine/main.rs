@@ -18,6 +18,8 @@ mod panics;
 mod queries;
 mod races;
 mod recovery;
+#[cfg(feature = "armed")]
+mod rules;
 mod tenants;
 mod timers;
 mod unloading;

@@ -8,6 +8,7 @@ use jono_domain::notice::Notice;
 use jono_domain::reply::{ConversationView, Refusal, Reply};
 use jono_engine::delivery::{Moved, Shared};
 use jono_engine::request::{Answer, Outcome};
+use jono_points::{KillPoint, pass};
 use jono_socket::Text;
 
 use super::open::{Context, Open, send_encoded, tell_unfollowed};
@@ -51,6 +52,7 @@ impl Open {
                 return self.anew.push(what);
             }
             self.wait(true, Slot::SILENT, Render::FollowAnew { what }, context);
+            pass(KillPoint::FollowedAnew);
         }
         self.anew = Vec::new();
     }

@@ -14,6 +14,7 @@ use jono_domain::time::Time;
 use jono_engine::delivery::{Delivery, SessionRef, Shared};
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Follow, Outcome, Query, ReplyTo, Request};
+use jono_points::{KillPoint, pass};
 use jono_socket::Text;
 use serde_json::value::RawValue;
 
@@ -156,6 +157,7 @@ impl Open {
     }
 
     pub(super) fn send(&mut self, order: Order, key: Option<String>, slot: Slot, render: Render, context: &mut Context<'_>) {
+        pass(KillPoint::RequestDecoded);
         let reply_to = self.reply_to(context);
         let asked = context.gateway.engine.send(Request { who: self.party.who(), key, order, reply_to });
         self.wait(asked.is_ok(), slot, render, context);
@@ -295,6 +297,7 @@ impl Open {
     }
 
     fn answered(&mut self, request: u64, answer: Answer, context: &mut Context<'_>) {
+        pass(KillPoint::AnswerReceived);
         let at = self.pending.iter().position(|pending| (pending.first..pending.first + pending.count).contains(&request));
         let Some(at) = at else {
             tracing::error!(request, "an answer to nothing that was asked");
@@ -380,6 +383,7 @@ impl Open {
     }
 
     fn noticed(&mut self, notice: &Arc<Shared<Notice>>, context: &mut Context<'_>) -> Then {
+        pass(KillPoint::NoticeReceived);
         let audience = self.party.audience();
         match &notice.value {
             Notice::Entry { conversation, entry, .. } => {

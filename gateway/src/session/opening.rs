@@ -11,6 +11,7 @@ use jono_domain::reply::{AgentView, CustomerView, QueueSummary, Refusal, Reply};
 use jono_engine::delivery::{Delivery, SessionRef};
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Outcome, Request};
+use jono_points::{KillPoint, pass};
 use serde_json::value::RawValue;
 
 use super::admission::{Admitted, Failed, admitted, turned_away};
@@ -96,6 +97,7 @@ pub(super) fn begin(params: Option<&RawValue>, slot: Slot, fresh: Fresh, context
             return Progress::Failed { fresh, is_final };
         }
     };
+    pass(KillPoint::SessionOpening);
     let mut opening = Box::new(Opening {
         slot,
         origin: fresh.origin,
@@ -351,6 +353,7 @@ impl Opening {
         }
         context.sink.confirm_open();
         context.replies.say(slot, Ok(result), context.sink);
+        pass(KillPoint::SessionOpened);
         open.follow_later(later);
         let then = held_back.tell(&mut open, context);
         if then == Then::GoOn {

@@ -9,7 +9,7 @@ use crate::conversation::{self, Row, RowState, Start};
 use crate::id::{AgentId, ConversationId, QueueId};
 use crate::limits::{PAGE_ROWS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use crate::machine::{Context, Machine, Weight};
-use crate::message::{Effect, Order};
+use crate::message::{Address, Effect, Order};
 use crate::notice::{Notice, WorseReason};
 use crate::organisation::Organisation;
 use crate::reply::{QueueSummary, Refusal, Reply};
@@ -347,6 +347,13 @@ impl Machine for Queue {
 
     fn recovered(&self, _id: QueueId, _context: &Context<'_>) -> (Vec<Event>, Vec<Effect>) {
         (Vec::new(), Vec::new())
+    }
+
+    fn announce(&self, id: QueueId) -> Vec<Effect> {
+        // Rows are copies: a conversation whose owner died before it could tell its end is not brought back, and would be
+        // listed for ever.
+        let ask = conversation::Command::Announce { to: Address::Queue(id) };
+        self.board.conversations().map(|known| Effect::Tell(Order::Conversation(known, Box::new(ask.clone())))).collect()
     }
 
     fn admit(&self, id: QueueId, context: &Context<'_>) -> Result<Audience, Refusal> {

@@ -2,9 +2,10 @@
 
 use super::{Command, Event, Queue};
 use crate::account::Who;
-use crate::conversation::{Row, RowState};
+use crate::conversation::{self, Row, RowState};
 use crate::id::{ConversationId, CustomerId};
 use crate::machine::{Context, Machine};
+use crate::message::{Address, Effect, Order};
 use crate::notice::{Deadlines, Notice};
 use crate::testing::script::check;
 use crate::testing::{BEGINNING, SALES, TECH};
@@ -659,4 +660,18 @@ fn a_long_queue_is_told_its_places_in_rounds_and_nobody_is_forgotten() {
         }
     }
     assert!(told.iter().skip(1).all(|(number, position)| *number as u32 == *position + 1));
+}
+
+#[test]
+fn a_queue_asks_those_whose_owner_changes_how_they_stand() {
+    let mut queue = Queue::default();
+    announce(&mut queue, &row(1, 3, RowState::Waiting));
+    announce(&mut queue, &row(2, 3, RowState::Active));
+    announce(&mut queue, &row(3, 4, RowState::Closed));
+    let asked = queue.announce(SALES);
+    let expected = [1, 2].map(|known| {
+        let ask = conversation::Command::Announce { to: Address::Queue(SALES) };
+        Effect::Tell(Order::Conversation(ConversationId::from_bits(known), Box::new(ask)))
+    });
+    assert_eq!(asked, expected, "one that has ended while its owner died is not brought back, and tells nobody");
 }

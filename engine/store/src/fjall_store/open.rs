@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fjall::PersistMode;
+use jono_points::{KillPoint, pass};
 
 use super::damage::Damage;
 use super::group::Newest;
@@ -190,6 +191,7 @@ fn create(dir: &Path) -> Result<(), OpenError> {
     change.put(Space::Meta, keys::FORMAT, [&FORMAT.to_be_bytes(), &[]]);
     change.commit()?;
     drop(tables);
+    pass(KillPoint::TablesCreated);
     fs::rename(&unfinished, records(dir))?;
     Ok(sync_dir(dir)?)
 }

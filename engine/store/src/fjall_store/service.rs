@@ -18,6 +18,7 @@ use std::{fmt, io};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use jono_points::{KillPoint, pass};
 use tokio::sync::watch;
 
 use super::damage::Damage;
@@ -196,6 +197,7 @@ impl Keeper {
             let failed_at = Instant::now();
             self.newest = ended.newest.or(self.newest.take());
             if self.shared.is_closing() {
+                pass(KillPoint::StoreSynced);
                 let sealed = if ended.in_order { journals::seal(&self.dir) } else { Ok(()) };
                 if let Err(error) = sealed {
                     tracing::warn!(%error, "the next opening cannot tell that the store was closed in order");

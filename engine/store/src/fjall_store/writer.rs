@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fjall::PersistMode;
+use jono_points::{KillPoint, pass};
 use tokio::sync::oneshot;
 
 use super::damage::Damage;
@@ -205,6 +206,7 @@ impl Writer {
         self.known.heads.turn();
         for confirm in self.confirms.drain(..) {
             confirm(failure.clone());
+            pass(KillPoint::CommitAnswered);
         }
     }
 
@@ -228,11 +230,13 @@ impl Writer {
         let newest = group.newest.take();
         let mut change = self.tables.change(group.len(), mode);
         group.fill(&mut change);
+        pass(KillPoint::CommitStaged);
         // fjall syncs before it makes the change visible, so nothing is read that may yet be lost.
         change.commit().map_err(|error| match error {
             fjall::Error::Poisoned => Failure::NotApplied(reason(&error)),
             other => Failure::Unknown(reason(&other)),
         })?;
+        pass(KillPoint::CommitApplied);
         self.newest = newest.or(self.newest.take());
         if self.durability == Durability::Second {
             self.sync_at.get_or_insert_with(|| Instant::now() + SYNC_EVERY);

@@ -60,6 +60,23 @@ fn held_commits_are_applied_when_released_and_fenced_by_then() {
     });
 }
 
+#[cfg(feature = "armed")]
+#[test]
+fn an_old_epoch_writes_only_where_fencing_is_broken() {
+    use jono_points::{Rule, break_rule};
+
+    block_on(async {
+        let store = MemoryStore::new();
+        let old = store.acquire(ShardId(1)).await.unwrap();
+        let newer = store.acquire(ShardId(1)).await.unwrap();
+        assert_eq!(store.commit(batch(old, 0)).await, Err(CommitError::Fenced { current: newer }));
+        break_rule(Some(Rule::FencedWritesFail));
+        assert_eq!(store.commit(batch(old, 0)).await, Ok(()));
+        break_rule(None);
+        assert_eq!(store.commit(batch(old, 1)).await, Err(CommitError::Fenced { current: newer }));
+    });
+}
+
 #[test]
 fn planned_read_faults_end() {
     block_on(async {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use jono_points::{KillPoint, pass};
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -158,8 +159,12 @@ impl Worker {
             command.arg(argument);
         });
         let call = Call::commit(&script::COMMIT, command);
+        pass(KillPoint::CommitStaged);
         let first = match self.call(&call).await {
-            Ok(answer) => return self.judge(answer, batch),
+            Ok(answer) => {
+                pass(KillPoint::CommitApplied);
+                return self.judge(answer, batch);
+            }
             Err(failure) => failure,
         };
         let why = match first {

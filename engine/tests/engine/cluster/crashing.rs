@@ -1,10 +1,10 @@
 //! Processes are killed: their shards, their sessions, what was under way.
 
-use jono_domain::conversation::{Body, CloseCause, Entry, ReleaseCause};
+use jono_domain::conversation::{Body, CloseCause, Command, Entry, ReleaseCause};
 use jono_domain::id::ConversationId;
 use jono_domain::message::Address;
 use jono_domain::reply::Reply;
-use jono_engine::cluster::limits::{BEAT_EVERY_MS, DEAD_AFTER_MS};
+use jono_engine::cluster::limits::{BEAT_EVERY_MS, CALM_AFTER_MS, DEAD_AFTER_MS};
 
 use super::kit::{Cluster, Part, STEP_MS};
 use super::wire::{Call, Fault};
@@ -93,6 +93,46 @@ fn others_serve_what_a_killed_engine_served() {
             let _ = number;
         }
         assert_eq!(cluster.held(BOB).await.len(), 12);
+    });
+}
+
+#[test]
+fn a_block_stands_whoever_serves_the_conversation() {
+    block_and_kill(500);
+}
+
+#[test]
+fn a_block_reaches_conversations_whose_owner_is_killed_at_once() {
+    block_and_kill(0);
+}
+
+fn block_and_kill(after_ms: u64) {
+    run(async {
+        let mut cluster = Cluster::begin(&[Part::Engine, Part::Engine, Part::Gateway]).await;
+        let bob = cluster.agent(2, BOB).await;
+        for number in 0..8 {
+            let customer = cluster.customer(2, visitor(number)).await;
+            cluster.yes(customer, start(visitor(number), talk(number), SALES, "hello")).await;
+            cluster.yes(bob, claim(talk(number))).await;
+        }
+        // When it is calm again, customers say that they are not blocked; a moment later they are.
+        cluster.join(Part::Engine).await;
+        cluster.pass(2 * CALM_AFTER_MS).await;
+        for number in 0..8 {
+            cluster.yes(bob, to(talk(number), Command::BlockCustomer { duration_ms: None })).await;
+        }
+        if after_ms > 0 {
+            cluster.pass(after_ms).await;
+        }
+        cluster.crash(0);
+        until_taken_over(&mut cluster, &[1, 3]).await;
+        cluster.pass(2 * CALM_AFTER_MS).await;
+        for number in 0..8 {
+            let log = cluster.log(talk(number)).await;
+            let blocks = log.iter().filter(|entry| matches!(entry.body, Body::Blocked { .. } | Body::Unblocked));
+            let blocks: Vec<&Body> = blocks.map(|entry| &entry.body).collect();
+            assert_eq!(blocks, [&Body::Blocked { until: None }], "{number}");
+        }
     });
 }
 
