@@ -16,6 +16,7 @@ mod panics;
 mod queries;
 mod races;
 mod recovery;
+mod sleeping;
 mod tenants;
 mod timers;
 mod unloading;
