@@ -107,6 +107,7 @@ fn what_changes_by_coming_back_is_stored_before_others_hear_of_it() {
             world.until(async || world.queue(SALES).await.waiting == 1).await;
             let row = world.rows(SALES).await.remove(0);
             assert!(row.state == RowState::Waiting && !row.connected && row.deadlines.close_at.is_some());
+            world.pass(MINUTE).await;
             let again = world.restart().await;
             let view = again.conversation(talk(0)).await;
             assert_eq!(view.row.deadlines, row.deadlines, "it was stored: the clock does not begin anew");
