@@ -1,5 +1,7 @@
 //! A queue in which many wait: a pick, an announcement, the page of a list. What they cost must not grow with how many wait.
 
+use std::sync::Arc;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use jono_benches::scene::{AS_AGENT, QUEUE, context, organisation, row, step};
 use jono_benches::timing;
@@ -9,7 +11,7 @@ use jono_domain::queue::{Command, Queue};
 use jono_domain::{Context, Machine};
 
 fn announce(row: Row) -> Command {
-    Command::Announce { row: Box::new(row) }
+    Command::Announce { row: Arc::new(row) }
 }
 
 fn crowded(waiting: u64, engine: &Context<'_>) -> Queue {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_rt::Arbiter;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use jono_domain::account::Who;
 use jono_domain::limits::KEY_KEPT_MS;
 use jono_points::{KillPoint, pass};
@@ -17,7 +17,7 @@ use crate::delivery::Moved;
 use crate::engine::StartError;
 use crate::host::{Common, Host};
 use crate::kind::last_organisation_key;
-use crate::limits::{FORGET_AT_ONCE, FORGET_EVERY_MS, READ_AT_ONCE};
+use crate::limits::{ACQUIRE_AT_ONCE, FORGET_AT_ONCE, FORGET_EVERY_MS, READ_AT_ONCE};
 use crate::output::Output;
 use crate::request::{Query, ReplyTo};
 use crate::tenancy::AdoptError;
@@ -224,12 +224,16 @@ impl Recovery {
     }
 
     async fn read_organisations(&self, host: &Rc<Host>) -> Result<(), StartError> {
-        for shard in &self.shards {
-            let epoch = host.store.acquire(*shard).await?;
-            pass(KillPoint::ShardAcquired);
-            host.own(*shard, epoch);
-            host.recover_live(*shard, None, Some(&last_organisation_key())).await?;
-        }
+        let acquires = self.shards.iter().map(|shard| {
+            host.store.acquire(*shard).map_ok(|epoch| {
+                pass(KillPoint::ShardAcquired);
+                host.own(*shard, epoch);
+            })
+        });
+        futures_util::stream::iter(acquires).buffer_unordered(ACQUIRE_AT_ONCE).try_collect::<()>().await?;
+        let last = last_organisation_key();
+        let reads = self.shards.iter().map(|shard| host.recover_live(*shard, None, Some(&last)));
+        futures_util::stream::iter(reads).buffer_unordered(READ_AT_ONCE).try_collect::<()>().await?;
         // Every organisation has published its settings once its entity has started.
         while !host.is_idle() {
             tokio::task::yield_now().await;

@@ -10,14 +10,13 @@ use arc_swap::ArcSwap;
 use jono_domain::agent::Agent;
 use jono_domain::conversation::Conversation;
 use jono_domain::customer::Customer;
-use jono_domain::id::CustomerId;
-use jono_domain::machine::{Context, Machine as _};
-use jono_domain::message::Address;
+use jono_domain::message::{Address, Order};
 use jono_domain::organisation::Organisation;
 use jono_domain::queue::Queue;
 use jono_points::{KillPoint, pass};
 use jono_store::{Loaded, ShardId, Store};
 
+use crate::asleep::Asleep;
 use crate::bus::{Bus, Inbox};
 use crate::clock::Clock;
 use crate::committing::Line;
@@ -27,11 +26,11 @@ use crate::directory::Directory;
 use crate::engine::PanicIf;
 use crate::entity::{Entity, Parcel};
 use crate::kind::{Kind, shard_of};
+use crate::later::Later;
 use crate::lease::Tenure;
 use crate::letter::Letter;
 use crate::limits::{ENTITY_INBOX_MAX, LETTERS_PER_TURN};
-use crate::output::{CatchUp, Output, SharedFollowers, busy, unavailable};
-use crate::request::Follow;
+use crate::output::{Output, SharedFollowers, busy, unavailable};
 use crate::shard::{Shard, Step, Tale};
 use crate::tenancy::Departures;
 use crate::timers::Timers;
@@ -54,6 +53,8 @@ pub(crate) struct Host {
     common: Common,
     pub(crate) shards: RefCell<BTreeMap<ShardId, Shard>>,
     pub(crate) residents: RefCell<HashMap<Address, Resident>>,
+    pub(crate) asleep: Asleep,
+    pub(crate) later: Later,
     /// Followers stay while their entity is unloaded or loaded again.
     pub(crate) followers: RefCell<HashMap<Address, SharedFollowers>>,
     last_ticket: Cell<u64>,
@@ -126,6 +127,8 @@ impl Host {
             common,
             shards: RefCell::default(),
             residents: RefCell::default(),
+            asleep: Asleep::default(),
+            later: Later::default(),
             followers: RefCell::default(),
             last_ticket: Cell::new(0),
             timers: Timers::default(),
@@ -150,6 +153,7 @@ impl Host {
             }
         });
         actix_rt::spawn(Rc::clone(self).commit());
+        actix_rt::spawn(Rc::clone(self).tell_later());
         let host = Rc::clone(self);
         actix_rt::spawn(async move {
             loop {
@@ -162,26 +166,10 @@ impl Host {
 
     /// Gives an entity a parcel, loading the entity if it is not. The only way to an entity.
     pub(crate) fn give(self: &Rc<Self>, address: Address, parcel: Parcel) {
+        let is_there = self.residents.borrow().contains_key(&address);
+        let Some(parcel) = (if is_there { Some(parcel) } else { self.without_entity(address, parcel) }) else { return };
         let mut residents = self.residents.borrow_mut();
-        if !residents.contains_key(&address) && !self.owns(shard_of(address, self.shard_count)) {
-            drop(residents);
-            return self.turn_away_stranger(parcel);
-        }
-        if let Parcel::Letter(Letter::Unfollow { session, is_led, .. }) = &parcel
-            && !residents.contains_key(&address)
-        {
-            // Who follows matters to none that is unloaded: see `Machine::minds_followers`.
-            return self.forget_follower(address, *session, *is_led);
-        }
-        if let Parcel::Letter(Letter::Follow { follow, .. }) = &parcel
-            && let (true, Address::Customer(customer)) = (follow.is_new, address)
-            && !residents.contains_key(&address)
-        {
-            drop(residents);
-            let Parcel::Letter(Letter::Follow { follow, unasked }) = parcel else { return };
-            return self.follow_new(customer, follow, unasked);
-        }
-        let resident = residents.entry(address).or_insert_with(|| self.start(address, None));
+        let resident = residents.entry(address).or_insert_with(|| self.start(address));
         match parcel {
             Parcel::Letter(letter) if letter.is_from_outside() && resident.load.queued.get() >= ENTITY_INBOX_MAX => {
                 drop(residents);
@@ -192,48 +180,42 @@ impl Host {
         }
     }
 
-    /// Its entity is none of this process's business: perhaps any more.
-    fn turn_away_stranger(self: &Rc<Self>, parcel: Parcel) {
-        let reply_to = match parcel {
-            Parcel::Letter(letter) => letter.into_reply_to(),
-            Parcel::FollowAgain(again) => again.follow.reply_to,
-            Parcel::Wake(_) | Parcel::Reload | Parcel::Recount | Parcel::Announce(_) => return,
-        };
-        self.send([Output::Reply(reply_to, Err(unavailable()))]);
-    }
-
-    /// A session follows a customer that it has just become: there is nothing to load.
-    fn follow_new(self: &Rc<Self>, customer: CustomerId, follow: Follow, unasked: bool) {
-        if self.bus.has_gone(follow.session) {
-            return;
+    fn wake(self: &Rc<Self>, address: Address, at: jono_domain::time::Time) {
+        if self.asleep.holds(address) {
+            // Its deadline is the first thing that it looks at.
+            return self.rouse(address);
         }
-        let (state, directory) = (Customer::default(), self.directory.load());
-        let organisation = follow.who.organisation().and_then(|id| directory.organisation(id));
-        let context = Context { now: self.clock.now(), who: follow.who, organisation: organisation.map(|found| &**found) };
-        let audience = match state.admit(customer, &context) {
-            Ok(audience) => audience,
-            Err(refusal) => return self.send([Output::Reply(follow.reply_to, Err(refusal))]),
-        };
-        let state = state.describe(customer, audience, &context);
-        let (followers, ticket) = (self.followers_of(follow.what), self.next_ticket());
-        followers.borrow_mut().add(ticket, &follow, audience, 0, unasked);
-        let catch_up = CatchUp { follow, unasked, audience, head: 0, state, followers, ticket };
-        self.send([Output::CatchUp(Box::new(catch_up))]);
-    }
-
-    fn wake(&self, address: Address, at: jono_domain::time::Time) {
         if let Some(resident) = self.residents.borrow().get(&address) {
             resident.put(Parcel::Wake(at));
         }
     }
 
-    /// Starts an entity with what the store had at start, unless a letter was faster: then it reads for itself.
-    pub(crate) fn recover(self: &Rc<Self>, address: Address, loaded: Loaded) {
-        self.residents.borrow_mut().entry(address).or_insert_with(|| self.start(address, Some(loaded)));
+    /// Brings an entity back with what the store had at start, unless a letter was faster: then it reads for itself.
+    /// Adds what others must be told.
+    pub(crate) fn recover(self: &Rc<Self>, address: Address, loaded: Loaded, told: &mut Vec<Order>) {
+        if !self.residents.borrow().contains_key(&address)
+            && let Some(loaded) = self.put_to_sleep(address, loaded, told)
+        {
+            let resident = self.start_with(address, Some(loaded), 0);
+            self.residents.borrow_mut().insert(address, resident);
+        }
     }
 
-    fn start(self: &Rc<Self>, address: Address, loaded: Option<Loaded>) -> Resident {
-        let load = Rc::new(Load { loading: Cell::new(true), ..Load::default() });
+    /// Makes sure that the entity is there, and hears what was kept for it.
+    pub(crate) fn rouse(self: &Rc<Self>, address: Address) {
+        self.residents.borrow_mut().entry(address).or_insert_with(|| self.start(address));
+    }
+
+    fn start(self: &Rc<Self>, address: Address) -> Resident {
+        let (loaded, unconfirmed) = match self.take_sleeper(address) {
+            Some(sleeper) => (Some(sleeper.loaded), sleeper.unconfirmed),
+            None => (None, 0),
+        };
+        self.start_with(address, loaded, unconfirmed)
+    }
+
+    fn start_with(self: &Rc<Self>, address: Address, loaded: Option<Loaded>, unconfirmed: u32) -> Resident {
+        let load = Rc::new(Load { loading: Cell::new(true), unconfirmed: Cell::new(unconfirmed), ..Load::default() });
         self.counters.entities_loaded.add(1);
         let mailbox = match address {
             Address::Organisation(id) => Mailbox::Organisation(self.entity(id, &load, loaded)),
@@ -242,7 +224,9 @@ impl Host {
             Address::Customer(id) => Mailbox::Customer(self.entity(id, &load, loaded)),
             Address::Conversation(id) => Mailbox::Conversation(self.entity(id, &load, loaded)),
         };
-        Resident { mailbox, load }
+        let resident = Resident { mailbox, load };
+        self.later.take(address).into_iter().for_each(|order| resident.put(Parcel::Letter(Letter::tell(order))));
+        resident
     }
 
     fn entity<M: Kind>(self: &Rc<Self>, id: M::Id, load: &Rc<Load>, loaded: Option<Loaded>) -> Addr<Entity<M>>
@@ -275,16 +259,6 @@ impl Host {
         self.last_ticket.get()
     }
 
-    /// A session no longer follows an entity that is not loaded.
-    fn forget_follower(&self, address: Address, session: SessionRef, is_led: bool) {
-        let Some(followers) = self.known_followers(address) else { return };
-        let led = followers.borrow_mut().remove_as(session, is_led);
-        led.into_iter().flatten().for_each(|conversation| self.post_unfollow(session, Address::Conversation(conversation)));
-        if followers.borrow().is_empty() {
-            self.drop_followers(address);
-        }
-    }
-
     /// Nobody follows that entity any more.
     pub(crate) fn drop_followers(&self, address: Address) {
         self.followers.borrow_mut().remove(&address);
@@ -301,9 +275,12 @@ impl Host {
         {
             let residents = self.residents.borrow();
             for step in steps {
-                if let Some(resident) = residents.get(&step.entity) {
-                    let load = &resident.load.unconfirmed;
-                    load.set(load.get().saturating_sub(1));
+                match residents.get(&step.entity) {
+                    Some(resident) => {
+                        let load = &resident.load.unconfirmed;
+                        load.set(load.get().saturating_sub(1));
+                    }
+                    None => self.asleep.confirm(step.entity),
                 }
                 outputs.extend(step.outputs);
             }
@@ -345,6 +322,8 @@ impl Host {
                 resident.load.stale.set(true);
                 resident.load.doubtful.borrow_mut().extend(still_doubtful);
             }
+            // One that slept reads, and says again what it said.
+            drop(self.take_sleeper(address));
             self.give(address, Parcel::Reload);
             again.into_iter().for_each(|parcel| self.give(address, parcel));
         }

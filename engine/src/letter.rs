@@ -96,6 +96,7 @@ impl Letter {
             Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(queue, command), .. }) => match &**command {
                 // A conversation that has left a queue does not announce itself there any more.
                 queue::Command::Announce { row } => row.state == conversation::RowState::Closed || row.queue != *queue,
+                queue::Command::AnnounceAll { .. } => false,
                 _ => true,
             },
             Letter::Ask(_) | Letter::Follow { .. } | Letter::Unfollow { .. } => false,

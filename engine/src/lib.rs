@@ -16,8 +16,10 @@ pub mod letter;
 pub mod limits;
 pub mod request;
 
+mod absent;
 mod answers;
 mod arbiters;
+mod asleep;
 mod catch_up;
 mod committing;
 mod constants;
@@ -26,6 +28,7 @@ mod entity;
 mod followers;
 mod host;
 mod kind;
+mod later;
 mod lease;
 mod output;
 mod query;

@@ -16,6 +16,20 @@ pub const WRITES_PER_COMMIT_MAX: usize = 64;
 pub const EVENTS_PER_SNAPSHOT: u32 = 16;
 /// Live entities read in one go at start.
 pub const RECOVERY_PAGE: usize = 512;
+/// Organisations read in one go at start: a shard has few of them, and what lies behind them is read for nothing.
+pub const ORGANISATIONS_PAGE: usize = 4;
+/// Shards that an arbiter takes over at a time at start: the embedded store makes one sync of them.
+pub const ACQUIRE_AT_ONCE: usize = 256;
+/// Conversations that tell their queue how they stand in one letter, having come back together: some 16 KiB on the way to
+/// another process.
+pub const ROWS_PER_LETTER: usize = 64;
+/// Entities that hear in one round what they were told while they were not loaded, and the time between two rounds: some
+/// 3 000 a second, less than a tenth of a core.
+pub const LATER_PER_ROUND: usize = 64;
+/// See [`LATER_PER_ROUND`].
+pub const LATER_ROUND_MS: u64 = 20;
+/// How long that waits at first: a start has more urgent things to do.
+pub const LATER_AFTER_MS: u64 = 2_000;
 /// Shards that an arbiter reads at a time at start.
 pub const READ_AT_ONCE: usize = 4;
 /// An entity that nothing needs is unloaded after this time.

@@ -14,7 +14,7 @@ use crate::entity::Parcel;
 use crate::host::Host;
 use crate::kind::address_of;
 use crate::letter::Letter;
-use crate::limits::{CLOSING_PATIENCE_MS, RECOVERY_PAGE};
+use crate::limits::{CLOSING_PATIENCE_MS, ORGANISATIONS_PAGE, RECOVERY_PAGE};
 use crate::shard::Shard;
 
 /// How often it is looked whether something is over.
@@ -92,7 +92,7 @@ impl Host {
         self.shards.borrow().get(&shard).map(Shard::epoch)
     }
 
-    /// Brings back live entities whose keys come after `after`, up to `last`.
+    /// Brings back live entities whose keys come after `after`, up to `last`, which is not far.
     pub(crate) async fn recover_live(
         self: &Rc<Self>,
         shard: ShardId,
@@ -100,23 +100,26 @@ impl Host {
         last: Option<&EntityKey>,
     ) -> Result<(), AdoptError> {
         let mut after = after;
+        let page_max = if last.is_some() { ORGANISATIONS_PAGE } else { RECOVERY_PAGE };
         let epoch = self.epoch_of(shard);
         loop {
-            let page = self.store.load_live(shard, after, RECOVERY_PAGE).await?;
+            let page = self.store.load_live(shard, after, page_max).await?;
             if epoch.is_none() || self.epoch_of(shard) != epoch {
                 return Err(AdoptError::Lost);
             }
             let Some((key, _)) = page.last() else { return Ok(()) };
             after = Some(key.clone());
+            let mut told = Vec::with_capacity(2 * page.len());
             for (key, loaded) in page {
                 if last.is_some_and(|last| key > *last) {
                     return Ok(());
                 }
                 let address = address_of(&key).ok_or(AdoptError::Unknown)?;
                 self.counters.recovered.add(1);
-                self.recover(address, loaded);
+                self.recover(address, loaded, &mut told);
                 pass(KillPoint::EntityRecovered);
             }
+            self.tell_together(told);
             tokio::task::yield_now().await;
         }
     }
@@ -154,6 +157,10 @@ impl Host {
                 self.failed(Vec::new(), waiting);
             }
         }
+        self.asleep.addresses().into_iter().filter(|address| moved.holds(*address)).for_each(|address| {
+            self.take_sleeper(address);
+        });
+        self.later.leave(moved);
         // Each finds that it is not owned any more, and goes.
         let residents = |host: &Host| -> Vec<Address> { host.addresses().filter(|address| moved.holds(*address)).collect() };
         residents(self).into_iter().for_each(|address| self.give(address, Parcel::Reload));
@@ -178,16 +185,20 @@ impl Host {
     /// everybody: what they said and asked before others knew where they are was answered elsewhere.
     pub(crate) async fn announce(self: &Rc<Self>, moved: &Moved) {
         let everywhere = Moved::everything(self.shard_count);
-        let all: Vec<Address> = self.addresses().collect();
+        let all: Vec<Address> = self.addresses().chain(self.asleep.addresses()).collect();
         for some in all.chunks(RECOVERY_PAGE) {
+            let mut told = Vec::new();
             for address in some {
+                let to = if moved.holds(*address) { &everywhere } else { moved };
                 // Who has left meanwhile tells when it comes again.
                 if let Some(resident) = self.residents.borrow().get(address) {
-                    let to = if moved.holds(*address) { &everywhere } else { moved };
                     resident.put(Parcel::Announce(to.clone()));
                     pass(KillPoint::EntityAnnounced);
+                    continue;
                 }
+                self.announce_asleep(*address, to, &mut told);
             }
+            self.tell_together(told);
             tokio::task::yield_now().await;
         }
     }

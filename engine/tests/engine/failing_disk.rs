@@ -91,7 +91,7 @@ impl Told {
 async fn world(data: &Path) -> World {
     let store = Arc::new(FjallStore::open(data, Durability::Disk).expect("opens"));
     let clock = ManualClock::at(BEGINNING);
-    let config = EngineConfig { arbiters: 2, shards: 8, clock: clock.clone(), panic_if: None };
+    let config = EngineConfig { arbiters: 2, shards: 8, clock: clock.clone(), ..EngineConfig::default() };
     let ticking = clock.clone();
     actix_rt::spawn(async move {
         let mut before = Instant::now();

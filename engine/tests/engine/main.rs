@@ -20,6 +20,7 @@ mod races;
 mod recovery;
 #[cfg(feature = "armed")]
 mod rules;
+mod sleeping;
 mod tenants;
 mod timers;
 mod unloading;

@@ -164,8 +164,8 @@ fn many_conversations_over_many_arbiters_come_back_once_each() {
         world.until(async || world.agent(BOB).await.held.len() == 50).await;
         for _ in 0..3 {
             let next = world.restart().await;
-            // The organisation, the queue, bob, the customers, the conversations.
-            assert_eq!(next.engine.counters().loads.get(), 1 + 1 + 1 + 100 + 100, "each entity once");
+            // The organisation, the queue, bob. What bob holds he may have asked before it was back, and that read for itself.
+            assert!((3..=3 + 50).contains(&next.engine.counters().loads.get()), "each entity at most once, and no customer");
             let summary = next.queue(SALES).await;
             assert_eq!((summary.waiting, summary.active), (50, 50));
             assert_eq!(next.agent(BOB).await.held.len(), 50);

@@ -86,7 +86,7 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
 }
 
 fn announce(state: &Conversation, id: ConversationId, queue: QueueId) -> Effect {
-    let command = queue::Command::Announce { row: Box::new(state.row(id)) };
+    let command = queue::Command::Announce { row: Arc::new(state.row(id)) };
     Effect::Tell(Order::Queue(queue, Box::new(command)))
 }
 

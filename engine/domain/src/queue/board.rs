@@ -182,8 +182,8 @@ impl Board {
     }
 
     /// A conversation says how it stands; `ours` unless it has ended or names another queue.
-    pub(super) fn announce(&mut self, row: &Row, ours: bool, now: Time) {
-        let row = Arc::new(row.clone());
+    pub(super) fn announce(&mut self, row: &Arc<Row>, ours: bool, now: Time) {
+        let row = Arc::clone(row);
         let conversation = row.conversation;
         self.unexpect(conversation);
         let before = self.forget(conversation);

@@ -2,6 +2,8 @@
 //! conversations announce, and allowed to be stale for a moment. Only whether it was opened or closed
 //! by hand is its own.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Audience, Author, Role, Who};
@@ -56,7 +58,13 @@ pub enum Command {
     /// *Internal*: a conversation says how it stands.
     Announce {
         /// So.
-        row: Box<Row>,
+        row: Arc<Row>,
+    },
+    /// *Internal*: as many conversations say it at a time, having come back together. They will say it again when somebody
+    /// may have forgotten it.
+    AnnounceAll {
+        /// So.
+        rows: Vec<Arc<Row>>,
     },
     /// Opens or closes by hand.
     SetOpen {
@@ -103,7 +111,7 @@ pub enum Event {
     /// Passing: a conversation said how it stands.
     Announced {
         /// So.
-        row: Box<Row>,
+        row: Arc<Row>,
         /// It is in this queue, and has not ended.
         ours: bool,
         /// When.
@@ -209,6 +217,11 @@ impl Queue {
         Ok(if known { vec![ask] } else { vec![Event::Admitted(conversation, context.now), ask] })
     }
 
+    fn announced(&self, id: QueueId, row: &Arc<Row>, context: &Context<'_>) -> Option<Event> {
+        let ours = row.queue == id && row.state != RowState::Closed;
+        (!self.board.is_stale(row)).then(|| Event::Announced { row: Arc::clone(row), ours, at: context.now })
+    }
+
     fn pick(&self, id: QueueId, missed: u8, context: &Context<'_>) -> Result<Vec<Event>, Refusal> {
         let agent = Self::agent(id, context)?;
         let conversation = self.board.next_to_offer(context.now).ok_or(Refusal::QueueEmpty)?;
@@ -229,11 +242,8 @@ impl Machine for Queue {
         Ok(match command {
             Command::Admit { conversation, reason } => self.admit_conversation(id, *conversation, reason, context)?,
             Command::Pick { missed } => self.pick(id, *missed, context)?,
-            Command::Announce { row } if self.board.is_stale(row) => Vec::new(),
-            Command::Announce { row } => {
-                let ours = row.queue == id && row.state != RowState::Closed;
-                vec![Event::Announced { row: row.clone(), ours, at: context.now }]
-            }
+            Command::Announce { row } => self.announced(id, row, context).into_iter().collect(),
+            Command::AnnounceAll { rows } => rows.iter().filter_map(|row| self.announced(id, row, context)).collect(),
             Command::SetOpen { open } => {
                 let by = Author::Agent(Self::agent(id, context)?);
                 if *open == self.is_open() { Vec::new() } else { vec![Event::OpenSet { open: *open, by }] }
@@ -306,6 +316,7 @@ impl Machine for Queue {
             Command::Admit { .. }
             | Command::Pick { .. }
             | Command::Announce { .. }
+            | Command::AnnounceAll { .. }
             | Command::SetOpen { .. }
             | Command::Followed { .. }
             | Command::AdoptSettings => Reply::Done,

@@ -1,5 +1,7 @@
 //! The rules of SPEC section 1 and 2 about queues, as pages.
 
+use std::sync::Arc;
+
 use super::{Command, Event, Queue};
 use crate::account::Who;
 use crate::conversation::{self, Row, RowState};
@@ -546,7 +548,7 @@ fn row(conversation: u128, head: u64, state: RowState) -> Row {
 
 fn announce(queue: &mut Queue, row: &Row) -> bool {
     let context = Context { now: BEGINNING, who: Who::Engine, organisation: None };
-    let events = queue.decide(SALES, &Command::Announce { row: Box::new(row.clone()) }, &context).unwrap();
+    let events = queue.decide(SALES, &Command::Announce { row: Arc::new(row.clone()) }, &context).unwrap();
     events.iter().for_each(|event| queue.evolve(event));
     !events.is_empty()
 }

@@ -322,7 +322,7 @@ async fn start(ground: &Ground, trouble: &Arc<Trouble>, clock: Arc<ManualClock>)
     let mut failed = false;
     loop {
         let store = NthCall::over(ground.open(), trouble);
-        let config = EngineConfig { arbiters: 1, shards: 2, clock: clock.clone(), panic_if: None };
+        let config = EngineConfig { arbiters: 1, shards: 2, clock: clock.clone(), ..EngineConfig::default() };
         let plan = Plan { config, clock: Arc::clone(&clock), records: MemoryStore::new(), store: store.clone() };
         match as_time_passes(&clock, plan.start()).await {
             Ok(world) => return world,
