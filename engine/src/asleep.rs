@@ -202,6 +202,9 @@ impl Host {
     /// Tells those of these shards anew what they should know of one that sleeps.
     pub(crate) fn announce_asleep(self: &Rc<Self>, address: Address, moved: &Moved, together: &mut Vec<Order>) {
         let Address::Conversation(id) = address else { return };
+        if !self.owns(shard_of(address, self.shard_count)) {
+            return;
+        }
         let told = {
             let asleep = self.asleep.0.borrow();
             let Some(sleeper) = asleep.get(&id) else { return };

@@ -182,8 +182,13 @@ impl Host {
 
     fn wake(self: &Rc<Self>, address: Address, at: jono_domain::time::Time) {
         if self.asleep.holds(address) {
-            // Its deadline is the first thing that it looks at.
-            return self.rouse(address);
+            if self.owns(shard_of(address, self.shard_count)) {
+                // Its deadline is the first thing that it looks at.
+                self.rouse(address);
+            } else {
+                drop(self.take_sleeper(address));
+            }
+            return;
         }
         if let Some(resident) = self.residents.borrow().get(&address) {
             resident.put(Parcel::Wake(at));

@@ -94,7 +94,8 @@ fn a_deadline_wakes_one_that_sleeps() {
 
 #[test]
 fn what_changes_by_coming_back_is_stored_before_others_hear_of_it() {
-    for fault in [CommitFault::Unavailable, CommitFault::UnknownLost, CommitFault::UnknownApplied] {
+    let faults = [CommitFault::Unavailable, CommitFault::UnknownLost, CommitFault::UnknownApplied];
+    for fault in faults.map(Some).into_iter().chain([None]) {
         run(async {
             let world = with_many(1).await;
             let ann = world.session(customer_of(visitor(0)));
@@ -102,7 +103,7 @@ fn what_changes_by_coming_back_is_stored_before_others_hear_of_it() {
             world.until(async || world.conversation(talk(0)).await.row.connected).await;
             world.quiet().await;
             // The first thing that the next process writes: that nobody is connected any more.
-            world.records.faults().fail_commits(1, fault);
+            fault.into_iter().for_each(|fault| world.records.faults().fail_commits(1, fault));
             let world = world.restart().await;
             world.until(async || world.queue(SALES).await.waiting == 1).await;
             let row = world.rows(SALES).await.remove(0);

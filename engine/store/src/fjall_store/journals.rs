@@ -102,20 +102,6 @@ fn write_again(dir: &Path) -> io::Result<()> {
     sync_dir(&records(dir))
 }
 
-/// Syncs what the journals in this directory hold so far, while more is written to them. fjall syncs a journal before it
-/// begins the next one, so what is on the disk is a prefix of what was written.
-pub(super) fn sync(records: &Path) -> io::Result<()> {
-    for path in journals_in(records)? {
-        match File::options().write(true).open(path) {
-            Ok(file) => file.sync_data()?,
-            // What it held is in the tables.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 fn each_block(file: &File, mut each: impl FnMut(&File, u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     let mut offset = 0;
@@ -133,11 +119,7 @@ fn each_block(file: &File, mut each: impl FnMut(&File, u64, &[u8]) -> io::Result
 }
 
 fn journals(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    journals_in(&records(dir))
-}
-
-fn journals_in(records: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(records)?;
+    let entries = fs::read_dir(records(dir))?;
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
     let mut paths = paths?;
     paths.retain(|path| is_journal(path));

@@ -4,7 +4,7 @@
 //! [`service`] (in service, out of it, and in again), [`open`] (directory, format, start check),
 //! [`journals`] (what opening makes sure of first), [`tables`] (fjall), [`keys`] and [`payloads`]
 //! (the bytes of a record), [`threads`] (the threads and their queues), [`writer`] (the thread that
-//! commits) and [`syncer`] (the one that syncs meanwhile), [`group`] (what is committed together), [`heads`] (what the writer remembers),
+//! commits), [`group`] (what is committed together), [`heads`] (what the writer remembers),
 //! [`forgetting`] (old answers), [`reader`] (what the reader threads do), [`sweep`] (entities brought
 //! together) with [`cursor`] (a place in a table), [`damage`] (the quarantine).
 
@@ -20,7 +20,6 @@ mod payloads;
 mod reader;
 mod service;
 mod sweep;
-mod syncer;
 mod tables;
 mod threads;
 mod writer;

@@ -2,7 +2,7 @@
 //!
 //! The only module that opens fjall and turns its errors into ours.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +39,6 @@ const ROOM_POLL: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub(super) struct Tables {
     db: Database,
-    dir: PathBuf,
     spaces: [fjall::Keyspace; Space::ALL.len()],
 }
 
@@ -58,12 +57,7 @@ impl Tables {
             db.keyspace(space.name(), options)
         };
         let spaces = [table(s1)?, table(s2)?, table(s3)?, table(s4)?, table(s5)?, table(s6)?, table(s7)?, table(s8)?];
-        Ok(Self { db, dir: dir.to_owned(), spaces })
-    }
-
-    /// Where they are.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+        Ok(Self { db, spaces })
     }
 
     fn table(&self, space: Space) -> &fjall::Keyspace {

@@ -89,7 +89,7 @@ impl Threads {
         let (reads, jobs) = sync_channel::<Job>(READS_MAX);
         let bytes = Arc::new(AtomicUsize::new(0));
         let queues = Queues { commands, reads, bytes: Arc::clone(&bytes) };
-        let writer = Writer::new(tables.clone(), Arc::clone(damage), durability, bytes, Arc::clone(on_failure))?;
+        let writer = Writer::new(tables.clone(), Arc::clone(damage), durability, bytes, Arc::clone(on_failure));
         let on_panic = Arc::clone(on_failure);
         let writer = spawn("store-writer", move || run_writer(writer, &queue, &on_panic))?;
         let mut threads = Self { writer, readers: Vec::new() };

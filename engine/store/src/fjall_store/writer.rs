@@ -5,11 +5,10 @@
 //! kernel still holds of a failed sync is unknown, so only a new opening can tell what is stored. The
 //! failure is reported, and whatever comes until the queue is closed is refused.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fjall::PersistMode;
@@ -20,10 +19,12 @@ use super::damage::Damage;
 use super::forgetting::forget;
 use super::group::{Group, Known, Newest, unreadable};
 use super::keys;
-use super::syncer::Syncer;
 use super::tables::{Tables, reason};
 use crate::record::Space;
 use crate::{Batch, CommitError, Durability, Epoch, ShardId};
+
+/// How often [`Durability::Second`] syncs.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 type Answer<T> = oneshot::Sender<Result<T, CommitError>>;
 
@@ -59,7 +60,8 @@ pub(super) struct Writer {
     known: Known,
     group: Group,
     confirms: Vec<Confirm>,
-    syncer: Syncer,
+    /// When what was written since the last sync must be synced.
+    sync_at: Option<Instant>,
     /// The end of the log that was acknowledged last.
     newest: Option<Newest>,
     /// Set after an error of the disk, for ever.
@@ -74,9 +76,8 @@ impl Writer {
         durability: Durability,
         queued_bytes: Arc<AtomicUsize>,
         on_failure: OnFailure,
-    ) -> io::Result<Self> {
-        let syncer = Syncer::start(tables.dir().to_owned())?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             tables,
             damage,
             durability,
@@ -84,11 +85,11 @@ impl Writer {
             known: Known::default(),
             group: Group::default(),
             confirms: Vec::new(),
-            syncer,
+            sync_at: None,
             newest: None,
             failed: None,
             on_failure,
-        })
+        }
     }
 
     /// Works until all senders are gone and everything they sent is answered, then syncs; whether all
@@ -109,10 +110,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.keep_synced();
-        }
-        if let Err(error) = self.syncer.end() {
-            self.fail(&error.to_string());
+            self.sync_if_due();
         }
         if self.failed.is_some() {
             return false;
@@ -126,7 +124,7 @@ impl Writer {
     }
 
     fn next(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
-        match self.syncer.due().filter(|_| self.failed.is_none()) {
+        match self.sync_at {
             Some(at) => commands.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -214,6 +212,7 @@ impl Writer {
 
     fn fail(&mut self, why: &str) {
         self.failed = Some(why.into());
+        self.sync_at = None;
         (self.on_failure)(why);
     }
 
@@ -240,16 +239,18 @@ impl Writer {
         pass(KillPoint::CommitApplied);
         self.newest = newest.or(self.newest.take());
         if self.durability == Durability::Second {
-            self.syncer.note();
+            self.sync_at.get_or_insert_with(|| Instant::now() + SYNC_EVERY);
         }
         Ok(())
     }
 
-    fn keep_synced(&mut self) {
-        if self.failed.is_none()
-            && let Err(error) = self.syncer.keep()
-        {
-            self.fail(&error.to_string());
+    fn sync_if_due(&mut self) {
+        if self.sync_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.sync_at = None;
+        if let Err(error) = self.tables.persist(PersistMode::SyncData) {
+            self.fail(&reason(&error));
         }
     }
 }
