@@ -57,6 +57,11 @@ pub trait Deliver: Send + Sync + 'static {
     /// In order, for each session.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
 
+    /// Is there still such a session? Where it cannot be told: yes.
+    fn is_there(&self, _session: u64) -> bool {
+        true
+    }
+
     /// Other processes serve these entities now, or the same ones have forgotten who follows: every session follows again what
     /// it follows there, from where it is.
     fn moved(&self, _moved: &Moved) {}

@@ -10,7 +10,7 @@ use jono_engine::delivery::{Deliver, Delivery, Moved, SessionRef};
 use jono_socket::{Admit, HttpRefusal, SocketId, StatusCode, Switchboard, UpgradeHead, header};
 
 use super::WireSession;
-use super::accounts::{Account, Accounts};
+use super::accounts::{Account, Accounts, Present};
 use super::limits::SessionLimits;
 use super::seam::Backend;
 use super::starts::{Network, Starts};
@@ -90,6 +90,7 @@ pub struct Gateway {
     /// As the engine numbered this gateway.
     pub(super) number: u64,
     accounts: Arc<Accounts>,
+    present: Arc<Present>,
     tell: Arc<Tell>,
     draining: AtomicBool,
     moves: Arc<Moves>,
@@ -116,11 +117,17 @@ impl Gateway {
     /// Attaches to the engine: deliveries go to whatever this tells, by the numbers of [`Sink::id`](super::Sink::id).
     #[must_use]
     pub fn attach_to(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, tell: Arc<Tell>) -> Arc<Self> {
-        let (accounts, moves) = (Arc::new(Accounts::default()), Arc::new(Moves::default()));
-        let deliver = EngineDeliver { tell: Arc::clone(&tell), accounts: Arc::clone(&accounts), moves: Arc::clone(&moves) };
+        let (accounts, present, moves) =
+            (Arc::new(Accounts::default()), Arc::new(Present::default()), Arc::new(Moves::default()));
+        let deliver = EngineDeliver {
+            tell: Arc::clone(&tell),
+            accounts: Arc::clone(&accounts),
+            present: Arc::clone(&present),
+            moves: Arc::clone(&moves),
+        };
         let number = engine.attach_gateway(Arc::new(deliver));
         let draining = AtomicBool::new(false);
-        Arc::new(Self { engine: Box::new(engine), auth, settings, number, accounts, tell, draining, moves })
+        Arc::new(Self { engine: Box::new(engine), auth, settings, number, accounts, present, tell, draining, moves })
     }
 
     #[cfg(test)]
@@ -131,8 +138,17 @@ impl Gateway {
         number: u64,
         tell: Arc<Tell>,
     ) -> Arc<Self> {
-        let (accounts, moves) = (Arc::default(), Arc::default());
-        Arc::new(Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false), moves })
+        Arc::new(Self {
+            engine,
+            auth,
+            settings,
+            number,
+            accounts: Arc::default(),
+            present: Arc::default(),
+            tell,
+            draining: AtomicBool::new(false),
+            moves: Arc::default(),
+        })
     }
 
     /// Counts of what would have been told to a session that was open: one that is being opened compares them.
@@ -160,6 +176,11 @@ impl Gateway {
         if let Some(superseded) = self.accounts.enter(account, socket, max) {
             (self.tell)(&mut std::iter::once((superseded, Told::Superseded)));
         }
+    }
+
+    /// There is such a socket from now on, or no more.
+    pub(super) fn set_present(&self, socket: u64, is_present: bool) {
+        self.present.set(socket, is_present);
     }
 
     pub(super) fn leave(&self, account: Account, socket: u64) {
@@ -256,6 +277,7 @@ pub(super) fn judge(
 struct EngineDeliver {
     tell: Arc<Tell>,
     accounts: Arc<Accounts>,
+    present: Arc<Present>,
     moves: Arc<Moves>,
 }
 
@@ -266,6 +288,10 @@ impl EngineDeliver {
 }
 
 impl Deliver for EngineDeliver {
+    fn is_there(&self, session: u64) -> bool {
+        self.present.has(session)
+    }
+
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
         (self.tell)(&mut batch.into_iter().map(|(session, delivery)| (session.session, Told::Delivery(delivery))));
     }

@@ -60,6 +60,7 @@ impl Life {
     /// The socket is open; nothing comes before this.
     pub fn opened(&mut self, sink: &mut dyn Sink) {
         self.socket = sink.id();
+        self.gateway.set_present(self.socket, true);
     }
 
     /// One text frame.
@@ -182,6 +183,7 @@ impl Life {
 
     /// The socket is closed: nothing is followed any more.
     pub fn closed(&mut self, cause: Closed) {
+        self.gateway.set_present(self.socket, false);
         let session = SessionRef { gateway: self.gateway.number, session: self.socket };
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Fresh(_) | State::Closing => {}
