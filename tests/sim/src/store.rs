@@ -12,7 +12,7 @@ use jono_store::{
 };
 
 use crate::redis::{Line, Lost, Reply, Server};
-use crate::timeline::{MS, SECOND};
+use crate::timeline::SECOND;
 
 /// The store of one process.
 pub struct SimStore(pub Arc<Line>);
@@ -186,10 +186,4 @@ fn look_or_wait(server: &mut Server, node: NodeId, after: Position, reply: Reply
         }
         outcome => reply.send(server, outcome),
     }
-}
-
-/// Where chance decides how long something takes.
-#[must_use]
-pub fn a_moment(timeline: &crate::timeline::Timeline) -> u64 {
-    MS / 5 + timeline.below(MS)
 }
