@@ -9,7 +9,7 @@ use jono_domain::conversation::{Entry, Event};
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::Address;
 use jono_domain::notice::{Deadlines, Notice};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{LogRange, ReadError};
 
 use crate::codec;
@@ -78,7 +78,12 @@ impl Host {
         let records = self.store.read_log(shard, key_of(what), range, limit).await;
         let entries = records.and_then(|records| {
             let decoded = records.iter().map(|(seq, bytes)| match codec::decode::<Event>(bytes) {
-                Ok(Event::Entry(entry)) => Ok((*entry, bytes.len())),
+                Ok(Event::Entry(mut entry)) => {
+                    if is_broken(Rule::EventsStayAsWritten) {
+                        entry.at = self.clock.now();
+                    }
+                    Ok((*entry, bytes.len()))
+                }
                 Ok(_) | Err(_) => Err(ReadError::Corrupt(format!("record {seq} is not an entry"))),
             });
             decoded.collect()
