@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::kind::shard_of;
 use crate::letter::{Ask, Letter};
 use crate::output::{CatchUp, Output, unavailable};
-use crate::request::Follow;
+use crate::request::{Follow, Outcome};
 
 impl Host {
     /// Deals with it, or gives it back: then the entity must be loaded.
@@ -74,6 +74,11 @@ impl Host {
         };
         let state = state.describe(customer, audience, &context);
         let (followers, ticket) = (self.followers_of(follow.what), self.next_ticket());
+        if followers.borrow().contains(follow.session) {
+            // The request has come twice.
+            followers.borrow_mut().asks(follow.session);
+            return self.send([Output::Reply(follow.reply_to, Ok(Outcome::Following { state, audience, from_seq: 0 }))]);
+        }
         followers.borrow_mut().add(ticket, &follow, audience, 0, unasked);
         let catch_up = CatchUp { follow, unasked, audience, head: 0, state, followers, ticket };
         self.send([Output::CatchUp(Box::new(catch_up))]);

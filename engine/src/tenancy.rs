@@ -212,6 +212,7 @@ impl Host {
             let Some(gone) = followers.borrow_mut().forget(&is_gone) else { continue };
             // Where they were led to they are forgotten, too, but for those who ask for it themselves from now on.
             for (session, led) in gone {
+                tracing::trace!(what = ?address, ?session, "is forgotten");
                 for what in led.into_iter().map(Address::Conversation) {
                     let _ = self.bus.post(Letter::Unfollow { session, what, is_led: true });
                 }

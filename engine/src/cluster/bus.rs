@@ -98,6 +98,11 @@ impl ClusterBus {
         self.newest.store(me.0, Ordering::Release);
     }
 
+    /// The highest number that a picture has shown; whoever has one below it is a member, or gone.
+    pub(crate) fn newest(&self) -> NodeId {
+        NodeId(self.newest.load(Ordering::Acquire))
+    }
+
     pub(crate) fn local(&self) -> &Arc<LocalBus> {
         &self.local
     }
@@ -155,7 +160,7 @@ impl ClusterBus {
     /// on the node's arbiter.
     pub(crate) fn meet(&self, from: NodeId, exchange: &Arc<dyn Exchange>) {
         let links = self.links.load();
-        if from.0 > self.newest.load(Ordering::Acquire) && from != self.me() && !links.contains_key(&from) {
+        if from > self.newest() && from != self.me() && !links.contains_key(&from) {
             let mut links = BTreeMap::clone(&links);
             links.insert(from, self.open_link(from, exchange));
             self.links.store(Arc::new(links));
@@ -437,9 +442,8 @@ impl Bus for ClusterBus {
 
     fn has_gone(&self, session: SessionRef) -> bool {
         let node = NodeId((session.gateway >> LISTENER_BITS) as u32);
-        // Numbers are given in order, so one below the newest is there or was.
         let is_known = node.0 == 0 || node == self.me() || self.links.load().contains_key(&node);
-        !is_known && node.0 <= self.newest.load(Ordering::Acquire)
+        !is_known && node <= self.newest()
     }
 
     fn settings_changed(&self, organisation: OrganisationId) {

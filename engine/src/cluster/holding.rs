@@ -176,7 +176,7 @@ impl Node {
     fn set_links(&self) {
         let before = self.bus.links();
         let me = self.bus.me();
-        let newest = self.membership.members().max().unwrap_or(me);
+        let newest = self.membership.members().fold(self.bus.newest(), NodeId::max);
         // Those who came after the picture, and have written already, will be in the next.
         let met = before.keys().copied().filter(|node| *node > newest);
         let others: Vec<NodeId> = self.membership.members().filter(|node| *node != me).chain(met).collect();

@@ -14,6 +14,7 @@ use crate::request::{Follow, Outcome};
 
 impl<M: Kind> Entity<M> {
     pub(super) fn follow(&mut self, follow: Follow, unasked: bool) {
+        tracing::trace!(what = ?self.address, session = ?follow.session, unasked, "follows");
         if self.host.bus.has_gone(follow.session) {
             return;
         }
@@ -62,6 +63,7 @@ impl<M: Kind> Entity<M> {
     }
 
     pub(super) fn unfollow(&mut self, session: SessionRef, is_led: bool) {
+        tracing::trace!(what = ?self.address, ?session, is_led, "unfollows");
         let Some(followers) = &self.followers else { return };
         let led = followers.borrow_mut().remove_as(session, is_led);
         // In order behind whatever led it there.
