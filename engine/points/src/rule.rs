@@ -41,8 +41,6 @@ pub enum Rule {
     AlarmsAreSetAgain,
     /// A conversation that came back has its alarm set before anything needs it (guarantee G7).
     SleepersHaveAlarms,
-    /// Whoever was connected when the process died is taken for disconnected until they are there again (guarantee G7).
-    NobodyComesBackConnected,
     /// The close clock begins anew with each of the customer's messages (guarantee G8).
     MessagesMoveTheClose,
     /// A conversation that ends tells its queue (guarantee G9).
@@ -53,7 +51,7 @@ pub enum Rule {
     NewOwnersAreTold,
     /// What is told once is told again to new owners (guarantee G9).
     TalesAreToldAgain,
-    /// A session that is closed follows nothing any more (guarantee G10).
+    /// A session that is closed leaves the account that it was opened with (guarantee G10).
     ClosedSessionsLeave,
     /// The sessions of a process that is gone follow nothing any more (guarantee G10).
     SessionsDieWithTheirGateway,
@@ -89,7 +87,6 @@ impl Rule {
         Self::DeadlinesAreKept,
         Self::AlarmsAreSetAgain,
         Self::SleepersHaveAlarms,
-        Self::NobodyComesBackConnected,
         Self::MessagesMoveTheClose,
         Self::EndsAreTold,
         Self::QueuesAskAgain,
@@ -126,7 +123,6 @@ impl Rule {
             Self::DeadlinesAreKept => "deadlines-are-kept",
             Self::AlarmsAreSetAgain => "alarms-are-set-again",
             Self::SleepersHaveAlarms => "sleepers-have-alarms",
-            Self::NobodyComesBackConnected => "nobody-comes-back-connected",
             Self::MessagesMoveTheClose => "messages-move-the-close",
             Self::EndsAreTold => "ends-are-told",
             Self::QueuesAskAgain => "queues-ask-again",

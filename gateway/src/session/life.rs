@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jono_domain::time::Time;
 use jono_engine::delivery::SessionRef;
-use jono_points::{Rule, is_broken};
 use jono_socket::{Closed, Text};
 
 use super::gateway::{Gateway, Origin, Told};
@@ -189,9 +188,7 @@ impl Life {
             State::Opening(opening) => opening.leave(session, &self.gateway),
             State::Open(open) => {
                 tracing::debug!(socket = self.socket, who = ?open.party.who(), ?cause, "session closed");
-                if !is_broken(Rule::ClosedSessionsLeave) {
-                    open.leave(session, &self.gateway);
-                }
+                open.leave(session, &self.gateway);
                 self.gateway.leave(open.party.account(), self.socket);
             }
         }

@@ -74,7 +74,11 @@ impl Opening {
         render::written(&SessionOpened {
             session: format!("ses_{:x}_{:x}", session.gateway, session.session),
             resume,
-            resumed: if self.since.is_empty() { self.was_resumed } else { self.is_complete || is_broken(Rule::ResumedMeansComplete) },
+            resumed: if self.since.is_empty() {
+                self.was_resumed
+            } else {
+                self.is_complete || is_broken(Rule::ResumedMeansComplete)
+            },
             log: log_name(context.gateway.engine.log_identity()),
             me,
             organisation: ShownOrganisation {

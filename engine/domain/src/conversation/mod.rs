@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jono_points::{Rule, is_broken};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Audience, Author};
@@ -188,7 +187,7 @@ impl Machine for Conversation {
             return (Vec::new(), Vec::new());
         }
         let mut events = Vec::new();
-        if self.life.disconnected_since.is_none() && !is_broken(Rule::NobodyComesBackConnected) {
+        if self.life.disconnected_since.is_none() {
             events.push(Event::Disconnected(Some(context.now)));
         }
         events.extend(decide::adopt_policy(self, context));
