@@ -22,6 +22,8 @@ pub const UNAVAILABLE_AGAIN_AFTER_MS: u64 = 250;
 pub const ASK_GIVEN_UP_AFTER_MS: u64 = 8_000;
 /// How often unanswered requests are looked through.
 pub const ASKED_LOOK_EVERY_MS: u64 = 50;
+/// And how often while there are none: less than the shortest time after which one is sent again.
+pub const IDLE_LOOK_EVERY_MS: u64 = 200;
 /// What one entity tells another, once, is kept so long, to be told again when the other's owner changes.
 pub const TOLD_KEPT_MS: u64 = 15_000;
 /// See [`TOLD_KEPT_MS`]; the oldest go first.
@@ -32,6 +34,8 @@ pub const PARCEL_BYTES_MAX: usize = 256 * 1024;
 pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A way on which nothing was sent for so long is ended by an empty parcel, for the receiver to notice what was lost before.
 pub const LINK_STILL_AFTER_MS: u64 = 1_000;
+/// And again after so long, for as long as it is still: that one may have been lost, too.
+pub const LINK_STILL_AGAIN_AFTER_MS: u64 = 10_000;
 /// How long a parcel that could not be sent waits before it is sent again.
 pub const SEND_AGAIN_AFTER_MS: u64 = 100;
 /// How long one look into the own box waits for something to come.

@@ -1,5 +1,5 @@
 //! The way to one other process: items in order, in numbered parcels, one call under way at a time. When it falls still, one more
-//! parcel follows, with nothing in it: should the last ones have been lost, the receiver notices by that.
+//! parcel follows, with nothing in it, and others from time to time: should the last ones have been lost, the receiver notices by that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use jono_store::{Exchange, ExchangeError, NodeId};
 use tokio::sync::mpsc;
 
 use super::envelope::{Stamp, pack};
-use super::limits::{LINK_BYTES_MAX, LINK_STILL_AFTER_MS, SEND_AGAIN_AFTER_MS};
+use super::limits::{LINK_BYTES_MAX, LINK_STILL_AFTER_MS, LINK_STILL_AGAIN_AFTER_MS, SEND_AGAIN_AFTER_MS};
 use crate::clock::Clock;
 
 /// Items packed in one go.
@@ -85,7 +85,7 @@ async fn run(
                 0 => return,
                 _ => still_at = Some(clock.now() + LINK_STILL_AFTER_MS),
             },
-            () = still => still_at = None,
+            () = still => still_at = Some(clock.now() + LINK_STILL_AGAIN_AFTER_MS),
         }
         let bytes: usize = items.iter().map(Bytes::len).sum();
         let parcels = pack(&mut stamp, &items);
@@ -134,9 +134,32 @@ mod tests {
     use jono_store::{MemoryExchange, Position};
 
     use super::*;
-    use crate::clock::SystemClock;
+    use jono_domain::time::Time;
+
+    use crate::clock::{ManualClock, SystemClock};
     use crate::cluster::envelope::unpack;
     use crate::cluster::limits::PARCEL_BYTES_MAX;
+
+    #[test]
+    fn a_way_that_is_still_says_so_again() {
+        actix_rt::System::new().block_on(async {
+            let (exchange, clock) = (MemoryExchange::new(), ManualClock::at(Time(0)));
+            let to = exchange.join(Bytes::new()).await.unwrap();
+            let link = Link::open(Arc::new(exchange.clone()), clock.clone(), (NodeId(77), 1), to);
+            link.put(Bytes::from_static(b"hello"));
+            let mut position = Position::START;
+            // What was said, that it is still, and that it still is.
+            for (number, ms) in [(1, 0), (2, LINK_STILL_AFTER_MS), (3, LINK_STILL_AGAIN_AFTER_MS), (4, LINK_STILL_AGAIN_AFTER_MS)]
+            {
+                clock.advance(ms);
+                let come = exchange.receive(to, position, Duration::from_secs(60)).await.unwrap();
+                assert_eq!(come.len(), 1);
+                let parcel = unpack(&come[0].1).unwrap();
+                assert_eq!((parcel.stamp.number, parcel.items.len()), (number, usize::from(number == 1)));
+                position = come[0].0;
+            }
+        });
+    }
 
     #[test]
     fn more_than_a_box_takes_is_carried_piece_by_piece() {

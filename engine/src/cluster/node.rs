@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::bus::ClusterBus;
 use super::card::{About, Card};
 use super::limits::{
-    ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, CALM_AFTER_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS, SETTLED_AFTER_BEATS,
-    STOP_AFTER_MS,
+    ASKED_LOOK_EVERY_MS, BEAT_EVERY_MS, CALM_AFTER_MS, IDLE_LOOK_EVERY_MS, LAST_WORDS_PATIENCE_MS, LEAVE_PATIENCE_MS,
+    SETTLED_AFTER_BEATS, STOP_AFTER_MS,
 };
 use super::membership::Membership;
 use super::receiver::Receiver;
@@ -314,7 +314,8 @@ impl Node {
         self.bus.give_up();
     }
 
-    /// What was confirmed may have been lost.
+    /// What was confirmed may have been lost: everybody begins anew, also as another member. So whatever is still on its way about
+    /// sessions that end now is about nobody.
     async fn begin_anew(&mut self, identity: u64) {
         tracing::error!("records that were confirmed may have been lost: all sessions begin anew");
         self.stop();
@@ -326,27 +327,38 @@ impl Node {
             return;
         }
         self.log_identity.store(identity, Ordering::Relaxed);
-        // Should they not be readable now, they are read once more soon.
-        self.beats = 0;
-        read_settings(self.common.clone()).await;
-        self.bus.local().reset();
+        if let Err(error) = self.config.exchange.remove(self.bus.me()).await {
+            tracing::warn!(%error, "could not leave in order: the others will find out");
+        }
+        self.join_again().await;
     }
 
     /// The others have given this process up, or the exchange has forgotten everybody: it begins anew, as another member.
     async fn rejoin(&mut self) {
         tracing::warn!(node = self.bus.me().0, "is no member any more: begins anew");
         self.stop();
+        self.set_routes();
+        // First: whoever comes while nobody is a member makes others.
+        if self.restore_constants().await {
+            self.join_again().await;
+        }
+    }
+
+    async fn join_again(&mut self) {
         self.bus.links().values().for_each(|link| link.cut());
         self.bus.set_links(BTreeMap::new(), self.bus.me());
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
-        // First: whoever comes while nobody is a member makes others.
-        if !self.restore_constants().await {
-            return;
-        }
         if let Err(error) = self.become_member().await {
             return tracing::warn!(%error, "cannot join");
         }
+        // Otherwise the first picture shows whether the log is another one, and everything begins anew once more.
+        if let Ok(Picture { log_identity, .. }) = self.config.exchange.look().await
+            && self.log_identity.swap(log_identity, Ordering::Relaxed) != log_identity
+        {
+            self.bus.forget_told();
+        }
+        // Should they not be readable now, they are read once more soon.
         read_settings(self.common.clone()).await;
         // Sessions were known under the old number.
         self.bus.local().reset();
@@ -404,7 +416,8 @@ impl Node {
 
 async fn look_through_asked(bus: Arc<ClusterBus>, clock: Arc<dyn Clock>) {
     loop {
-        clock.sleep_until(clock.now() + ASKED_LOOK_EVERY_MS).await;
+        let is_idle = bus.asked_count() == 0;
+        clock.sleep_until(clock.now() + if is_idle { IDLE_LOOK_EVERY_MS } else { ASKED_LOOK_EVERY_MS }).await;
         bus.look_through_asked();
     }
 }

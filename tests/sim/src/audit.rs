@@ -28,6 +28,14 @@ impl World {
     pub fn all_content(&mut self, patience: u64) -> bool {
         let end = self.now() + patience;
         let all = self.until(end, |world| world.clients.iter().all(|client| client.is_content() || client.is_away_for_good()));
+        let outdated = self
+            .clients
+            .iter()
+            .find(|client| client.is_content() && client.log().is_some_and(|log| self.oracle.lost_logs.contains(log)));
+        if let Some(client) = outdated {
+            let detail = format!("client {} goes on with a log that has lost something", client.number);
+            self.oracle.broken(Promise::Resumed, detail);
+        }
         if !all && self.oracle.violations.is_empty() {
             let described: Vec<String> =
                 self.clients.iter().filter(|client| !client.is_content()).map(super::client::Client::described).collect();
@@ -105,7 +113,7 @@ impl World {
             if known > events.len() {
                 found.push((Promise::Durable, format!("{talk}: {known} events were seen, {} are there", events.len())));
             }
-            for (of, seq, kind) in self.oracle.ends.clone() {
+            for (_, of, seq, kind) in self.oracle.ends.clone() {
                 let stored = events.iter().find(|event| event["seq"] == seq).map(|event| event["type"].clone());
                 if of == talk && stored != Some(json!(kind)) {
                     let detail = format!("{talk}: {seq} was confirmed as {kind} and is {stored:?}");

@@ -26,6 +26,10 @@ struct Options {
     trace: bool,
 }
 
+/// What is simulated allocates much, and dies young.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let options = Options::parse();
     if options.trace {

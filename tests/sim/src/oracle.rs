@@ -1,6 +1,6 @@
 //! What may be seen: everything that any client sends and is told passes through here, and is held against everything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -90,6 +90,8 @@ pub struct Talk {
     pub organisation: usize,
     /// Of which client.
     pub customer: usize,
+    /// When it came to be known.
+    pub began: Micros,
     /// What is known of its events.
     pub events: BTreeMap<u64, (Micros, Value)>,
     /// When the customer last said that they do something, that came to be known.
@@ -108,11 +110,13 @@ pub struct Oracle {
     /// Texts.
     pub said: BTreeMap<String, Said>,
     /// First answers to requests with a key.
-    answers: BTreeMap<String, Value>,
-    /// Claims that were confirmed: of which conversation, under which number, to whom.
-    pub claims: BTreeMap<(String, u64), String>,
-    /// Confirmed ends of claims and conversations: of which, as which event, of which type.
-    pub ends: Vec<(String, u64, &'static str)>,
+    answers: BTreeMap<String, (Micros, Value)>,
+    /// Claims that were confirmed: of which conversation, under which number; when, to whom.
+    pub claims: BTreeMap<(String, u64), (Micros, String)>,
+    /// Confirmed ends of claims and conversations: when, of which, as which event, of which type.
+    pub ends: Vec<(Micros, String, u64, &'static str)>,
+    /// Logs that have lost what was confirmed last.
+    pub lost_logs: BTreeSet<String>,
     /// How much was looked at.
     pub counts: Counts,
 }
@@ -138,6 +142,8 @@ pub struct Counts {
     pub timers: u64,
     /// Foreign ids that were tried.
     pub foreign: u64,
+    /// Losses of what was confirmed.
+    pub losses: u64,
 }
 
 impl Counts {
@@ -152,6 +158,7 @@ impl Counts {
         self.compared += other.compared;
         self.timers += other.timers;
         self.foreign += other.foreign;
+        self.losses += other.losses;
     }
 }
 
@@ -161,6 +168,22 @@ impl Oracle {
         if self.violations.len() < 20 {
             self.violations.push(Violation { promise, at: self.now, detail });
         }
+    }
+
+    /// The server has lost what it confirmed since then, and these logs are over: nobody may go on with what it was told of them.
+    pub fn lost(&mut self, since: Micros, logs: BTreeSet<String>) {
+        self.counts.losses += 1;
+        self.lost_logs.extend(logs);
+        self.talks.retain(|_, talk| talk.began < since);
+        for talk in self.talks.values_mut() {
+            talk.events.retain(|_, (seen, _)| *seen < since);
+        }
+        for said in self.said.values_mut() {
+            said.acknowledged = said.acknowledged.filter(|(at, _)| *at < since);
+        }
+        self.answers.retain(|_, (at, _)| *at < since);
+        self.claims.retain(|_, (at, _)| *at < since);
+        self.ends.retain(|(at, ..)| *at < since);
     }
 
     /// A client begins to say something.
@@ -198,8 +221,8 @@ impl Oracle {
             members.remove("release_at");
         }
         match self.answers.get(key) {
-            None => drop(self.answers.insert(key.into(), answer)),
-            Some(first) => {
+            None => drop(self.answers.insert(key.into(), (self.now, answer))),
+            Some((_, first)) => {
                 self.counts.compared += 1;
                 if *first != answer {
                     let detail = format!("{key} was answered {first}, then {answer}");
@@ -214,12 +237,12 @@ impl Oracle {
         self.counts.claims += 1;
         let of = (conversation.to_owned(), claim);
         match self.claims.get(&of) {
-            Some(other) if other != agent => {
+            Some((_, other)) if other != agent => {
                 let detail = format!("claim {claim} of {conversation} was confirmed to {other} and to {agent}");
                 self.broken(Promise::OneHolder, detail);
             }
             Some(_) => {}
-            None => drop(self.claims.insert(of, agent.to_owned())),
+            None => drop(self.claims.insert(of, (self.now, agent.to_owned()))),
         }
     }
 

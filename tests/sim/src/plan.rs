@@ -106,6 +106,9 @@ impl Plan {
             .filter(|(_, fault)| differ || !matches!(fault, Fault::SetWall(..)))
             .collect();
         faults.sort_by_key(|(at, _)| *at);
+        // As at level `second`, or with a replica that is behind.
+        let loses_tail =
+            !is_alone && faults.iter().any(|(_, fault)| matches!(fault, Fault::KillRedis(_))) && chance.u32(0..4) == 0;
         Self {
             seed,
             parts: parts.to_vec(),
@@ -116,7 +119,7 @@ impl Plan {
             agents: chance.usize(1..4),
             busy_for,
             faults,
-            loses_tail: false,
+            loses_tail,
             small_boxes: chance.u32(0..16) == 0,
         }
     }

@@ -53,7 +53,7 @@ pub struct Server {
     /// Members, owners, boxes.
     pub exchange: MemoryExchange,
     /// What is on its disk, where that is less than what it has confirmed.
-    synced: Option<(MemoryStore, MemoryExchange)>,
+    synced: Option<(Micros, MemoryStore, MemoryExchange)>,
     state: State,
     /// Came while it was frozen.
     held: Vec<Work>,
@@ -89,7 +89,7 @@ impl SimRedis {
     pub fn start(timeline: &Arc<Timeline>, loses_tail: bool, small_boxes: bool, secret: u64) -> Arc<Self> {
         let records = MemoryStore::new();
         let exchange = if small_boxes { MemoryExchange::with_box_limits(48, 1 << 20) } else { MemoryExchange::new() };
-        let synced = loses_tail.then(|| (records.copy(), exchange.copy()));
+        let synced = loses_tail.then(|| (0, records.copy(), exchange.copy()));
         let server = Server {
             records,
             exchange,
@@ -121,7 +121,7 @@ impl SimRedis {
             {
                 let mut server = redis.server();
                 if server.state == State::Up {
-                    server.synced = Some((server.records.copy(), server.exchange.copy()));
+                    server.synced = Some((redis.timeline.now(), server.records.copy(), server.exchange.copy()));
                 }
             }
             redis.sync();
@@ -147,21 +147,22 @@ impl SimRedis {
         }
     }
 
-    /// As kill -9. Says whether something that was confirmed may be lost.
-    pub fn kill(&self) -> bool {
+    /// As kill -9. Says since when what was confirmed is lost, if it is.
+    pub fn kill(&self) -> Option<Micros> {
         let mut server = self.server();
         server.state = State::Down;
         server.life += 1;
         server.held.clear();
         server.waiting.clear();
-        let Some((records, exchange)) = &server.synced else { return false };
-        let (records, exchange) = (records.copy(), exchange.copy());
+        let (since, records, exchange) = server.synced.as_ref()?;
+        let (since, records, exchange) = (*since, records.copy(), exchange.copy());
         // Identities never come twice, also not those of another tail that was lost.
         let identity = server.life;
         (0..=identity).for_each(|_| exchange.faults().change_log_identity());
+        exchange.skip_numbers(identity as u32 * 100_000);
         server.records = records;
         server.exchange = exchange;
-        true
+        Some(since)
     }
 
     /// It is there again.

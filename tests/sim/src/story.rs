@@ -103,7 +103,7 @@ impl Story<'_> {
             self.broken(Promise::OneHolder, seq, "has the number of an earlier claim");
         }
         match self.oracle.claims.get(&(self.conversation.to_owned(), claim)) {
-            Some(told) if *told != agent => self.broken(Promise::OneHolder, seq, "was confirmed to another agent"),
+            Some((_, told)) if *told != agent => self.broken(Promise::OneHolder, seq, "was confirmed to another agent"),
             _ => {}
         }
         (self.state, self.holder, self.claim, self.holder_at) = ("active", Some(agent), claim, at);

@@ -297,7 +297,10 @@ impl World {
                 self.later(now + time, Deed::Thaw);
             }
             Fault::KillRedis(time) => {
-                self.redis.kill();
+                if let Some(since) = self.redis.kill() {
+                    let logs = self.clients.iter().filter_map(Client::log).map(str::to_owned).collect();
+                    self.oracle.lost(since, logs);
+                }
                 self.later(now + time, Deed::Restart);
             }
             Fault::Disturb(time, slow, answers_lost) => {

@@ -173,6 +173,17 @@ impl Client {
         self.state == State::Open && self.pending.is_empty() && self.unasked.is_empty()
     }
 
+    /// The log that it knows.
+    #[must_use]
+    pub fn log(&self) -> Option<&str> {
+        self.log.as_deref()
+    }
+
+    /// What it is told is of a log that has lost something: it will be told so.
+    fn is_outdated(&self, oracle: &Oracle) -> bool {
+        self.log.as_ref().is_some_and(|log| oracle.lost_logs.contains(log))
+    }
+
     /// It has gone, and does not come back.
     #[must_use]
     pub fn is_away_for_good(&self) -> bool {
@@ -318,6 +329,10 @@ impl Client {
         };
         let error = &answer["error"];
         let reason = error["data"]["reason"].as_str().unwrap_or_default();
+        if self.is_outdated(around.oracle) && !matches!(self.pending[&id].1.purpose, Purpose::Open { .. }) {
+            // It is asked again when the session has begun anew.
+            return;
+        }
         if matches!(reason, "unavailable" | "busy" | "rate_limited") {
             let wait = error["data"]["retry_after_ms"].as_u64().unwrap_or(250).max(1) * MS;
             return around.mail.wake(self.number, wait, Wake::Again(id));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Around, Ask, Client, Purpose, State};
-use crate::oracle::Promise;
+use crate::oracle::{Promise, Talk};
 
 /// A conversation, as a client knows it.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,9 @@ impl Client {
             },
             Purpose::Start { text } => {
                 let Some(conversation) = result["conversation"].as_str() else { return };
-                let talk = around.oracle.talks.entry(conversation.into()).or_default();
+                let now = around.oracle.now;
+                let talk =
+                    around.oracle.talks.entry(conversation.into()).or_insert_with(|| Talk { began: now, ..Talk::default() });
                 (talk.organisation, talk.customer) = (self.organisation, self.number);
                 if let Some(said) = around.oracle.said.get_mut(&text) {
                     said.conversation = conversation.into();
@@ -59,7 +61,8 @@ impl Client {
             }
             Purpose::End { conversation, kind } => {
                 if let Some(seq) = result["seq"].as_u64() {
-                    around.oracle.ends.push((conversation, seq, kind));
+                    let now = around.oracle.now;
+                    around.oracle.ends.push((now, conversation, seq, kind));
                 }
             }
             Purpose::Foreign => {
@@ -82,11 +85,21 @@ impl Client {
             self.resume = Some(resume.into());
         }
         let log = result["log"].as_str().map(str::to_owned);
-        if self.log.is_some() && self.log != log {
+        let is_other_log = self.log.is_some() && self.log != log;
+        if is_other_log {
+            // What was said of the other log is of no worth; what was asked with a key is asked again.
             self.views.clear();
+            self.answered.clear();
+            self.unasked.retain(|ask| !matches!(ask.purpose, Purpose::Other | Purpose::Repeat));
         }
         self.log = log;
+        if self.is_outdated(around.oracle) {
+            return;
+        }
         let resumed = result["resumed"] == true;
+        if resumed && is_other_log && !since.is_empty() {
+            around.oracle.broken(Promise::Resumed, format!("client {}: resumed with what it had of another log", self.number));
+        }
         if !since.is_empty() {
             if resumed { around.oracle.counts.resumed += 1 } else { around.oracle.counts.gaps += 1 }
         }
@@ -143,6 +156,9 @@ impl Client {
     }
 
     pub(super) fn told(&mut self, method: &str, params: &Value, around: &mut Around<'_>) {
+        if self.is_outdated(around.oracle) {
+            return;
+        }
         if self.state != State::Open {
             return around.oracle.broken(Promise::InOrder, format!("client {}: {method} before session.open", self.number));
         }
