@@ -42,7 +42,7 @@ impl Trouble {
             _ if second % 3 != 1 => Vec::new(),
             Self::ProcessesDie => vec![(0, Fault::Kill(process, 300 * MS))],
             Self::ProcessesDieSlowly => {
-                vec![(0, Fault::Disturb(500 * MS, 100 * MS, 0)), (300 * MS, Fault::Kill(process, 300 * MS))]
+                vec![(0, Fault::FreezeRedis(600 * MS)), (400 * MS, Fault::Kill(process, 300 * MS))]
             }
         }
     }
