@@ -19,7 +19,7 @@ use crate::followers::Standing;
 use crate::host::Host;
 use crate::kind::{key_of, shard_of};
 use crate::limits::RELOAD_PAUSE_MS;
-use crate::output::{CatchUp, Output, unavailable, unfollowed_meanwhile};
+use crate::output::{CatchUp, Output, unavailable};
 use crate::request::{Follow, Outcome};
 
 impl Host {
@@ -107,9 +107,8 @@ impl Host {
                 return self.give(catch_up.follow.what, Parcel::FollowAgain(catch_up.into()));
             }
             Standing::Lost => return self.turn_away(catch_up),
-            Standing::Gone => {
-                return catch_up.follow.reply_to.answer(Err(unfollowed_meanwhile()), deliveries);
-            }
+            // Its client has left, and does not listen; or it was forgotten by mistake, and asks again.
+            Standing::Gone => return catch_up.follow.reply_to.answer(Err(unavailable()), deliveries),
         }
         let CatchUp { follow, ticket, audience, state, unasked, followers, .. } = catch_up;
         let Follow { session, what, after, reply_to, .. } = follow;
