@@ -315,6 +315,12 @@ impl Engine {
         self.shared.stopping.load(Ordering::Relaxed)
     }
 
+    /// Does it own everything, with no other process beside it?
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.shared.node.is_none()
+    }
+
     /// The settings of every organisation, as they are now.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {

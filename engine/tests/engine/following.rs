@@ -75,6 +75,23 @@ fn what_happens_while_the_log_is_read_comes_behind_it() {
 }
 
 #[test]
+fn a_new_customer_whose_request_to_follow_came_twice_follows_once() {
+    run(async {
+        let world = World::begin().await;
+        let ann = world.session(customer_of(ANN));
+        for _ in 0..2 {
+            let request = ann.send_follow_new(Address::Customer(ANN));
+            assert_eq!(from_seq(ann.answer(request).await), 0);
+        }
+        ann.end(&[Address::Customer(ANN)]);
+        world.start(ANN, TALK, SALES).await;
+        world.quiet().await;
+        assert!(ann.deliveries().iter().all(|told| matches!(told, Delivery::Answer { .. })), "{:?}", ann.deliveries());
+        assert!(!world.rows(SALES).await[0].connected);
+    });
+}
+
+#[test]
 fn a_gap_is_announced() {
     run(async {
         let world = World::begin().await;

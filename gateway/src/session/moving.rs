@@ -57,6 +57,35 @@ impl Open {
         self.anew = Vec::new();
     }
 
+    /// Whoever led it to a conversation may have been replaced before that arrived, and does not tell it what comes. So it asks to
+    /// follow whoever has it now.
+    pub(super) fn confirm(&mut self, conversation: ConversationId, context: &mut Context<'_>) {
+        if context.gateway.engine.is_alone() {
+            return;
+        }
+        let what = Address::Conversation(conversation);
+        let Some(after) = self.tracks.get(conversation).map(|track| track.sent) else { return };
+        let reply_to = self.reply_to(context);
+        match context.gateway.engine.follow(self.following(what, after, reply_to, context)) {
+            Ok(()) => self.wait(true, Slot::SILENT, Render::Confirm { conversation }, context),
+            // The next tick tries again.
+            Err(_) => self.anew.push(what),
+        }
+    }
+
+    /// It follows, or may not.
+    pub(super) fn confirmed(&mut self, conversation: ConversationId, answer: Answer, context: &mut Context<'_>) {
+        match answer {
+            Ok(Outcome::Following { state: Reply::Conversation(view), .. }) => {
+                if self.tracks.get(conversation).is_some() {
+                    self.missed(conversation, view.head);
+                    self.go_on(context);
+                }
+            }
+            answer => self.follows_anew(Address::Conversation(conversation), answer, context),
+        }
+    }
+
     /// It follows again, or may not.
     pub(super) fn follows_anew(&mut self, what: Address, answer: Answer, context: &mut Context<'_>) {
         match (what, answer) {

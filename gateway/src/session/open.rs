@@ -285,6 +285,7 @@ impl Open {
                     // A client that waits to be led there may have a part of it.
                     let after = self.has_until(conversation).unwrap_or(0).min(view.head);
                     self.given(conversation, &view, (after, from_seq.max(after)), context);
+                    self.confirm(conversation, context);
                 }
             }
             Delivery::Unfollowed(conversation) => {
@@ -339,6 +340,7 @@ impl Open {
             }
             (Render::PerhapsGiven { conversation }, answer) => return self.perhaps_given(conversation, answer, context),
             (Render::FollowAnew { what }, answer) => return self.follows_anew(what, answer, context),
+            (Render::Confirm { conversation }, answer) => return self.confirmed(conversation, answer, context),
             (Render::FollowLater { conversation, after }, answer) => {
                 self.is_going_on = false;
                 if let Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) = answer {

@@ -33,6 +33,8 @@ pub trait Backend: Send + Sync + 'static {
     fn directory(&self) -> Arc<Directory>;
     /// The identity of the log.
     fn log_identity(&self) -> u64;
+    /// No other process has any part of it.
+    fn is_alone(&self) -> bool;
 }
 
 impl Backend for Engine {
@@ -58,6 +60,10 @@ impl Backend for Engine {
 
     fn log_identity(&self) -> u64 {
         Engine::log_identity(self)
+    }
+
+    fn is_alone(&self) -> bool {
+        Engine::is_alone(self)
     }
 }
 

@@ -115,6 +115,9 @@ pub struct Oracle {
     pub claims: BTreeMap<(String, u64), (Micros, String)>,
     /// Confirmed ends of claims and conversations: when, of which, as which event, of which type.
     pub ends: Vec<(Micros, String, u64, &'static str)>,
+    /// When something that was confirmed was lost last. What was under way then may be carried out before its engine learns of the loss,
+    /// and again when it is repeated.
+    pub lost_at: Micros,
     /// Logs that have lost what was confirmed last.
     pub lost_logs: BTreeSet<String>,
     /// How much was looked at.
@@ -173,6 +176,7 @@ impl Oracle {
     /// The server has lost what it confirmed since then, and these logs are over: nobody may go on with what it was told of them.
     pub fn lost(&mut self, since: Micros, logs: BTreeSet<String>) {
         self.counts.losses += 1;
+        self.lost_at = self.now;
         self.lost_logs.extend(logs);
         self.talks.retain(|_, talk| talk.began < since);
         for talk in self.talks.values_mut() {
@@ -180,6 +184,10 @@ impl Oracle {
         }
         for said in self.said.values_mut() {
             said.acknowledged = said.acknowledged.filter(|(at, _)| *at < since);
+            if !self.talks.contains_key(&said.conversation) {
+                // What began it may be carried out again, as another one.
+                said.conversation.clear();
+            }
         }
         self.answers.retain(|_, (at, _)| *at < since);
         self.claims.retain(|_, (at, _)| *at < since);
@@ -256,6 +264,7 @@ impl Oracle {
         let talk = self.talks.entry(conversation.into()).or_insert_with(|| Talk {
             organisation,
             customer: usize::MAX,
+            began: now,
             ..Talk::default()
         });
         if talk.organisation != organisation {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::oracle::{Oracle, Promise};
+use crate::oracle::{Oracle, Promise, Said};
 use crate::plan::Rules;
 
 /// What a log comes to.
@@ -135,8 +135,10 @@ impl Story<'_> {
         if self.texts.iter().any(|(other, _)| *other == words) {
             self.broken(Promise::Once, seq, "was written before");
         }
-        if self.oracle.said.get(&words).is_none_or(|said| said.conversation != self.conversation && !said.conversation.is_empty())
-        {
+        let lost_at = self.oracle.lost_at;
+        let is_elsewhere =
+            |said: &Said| said.conversation != self.conversation && !said.conversation.is_empty() && said.sent >= lost_at;
+        if self.oracle.said.get(&words).is_none_or(is_elsewhere) {
             self.broken(Promise::Same, seq, "was never said there");
         }
         self.texts.push((words, seq));

@@ -137,6 +137,10 @@ impl Backend for Handle {
     fn log_identity(&self) -> u64 {
         0xabc
     }
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 }
 
 /// What only machines may say to each other never comes from a session.
