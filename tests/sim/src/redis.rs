@@ -317,9 +317,8 @@ impl Line {
             let late = Arc::clone(&slot);
             timeline.after(patience, move || late.fail(Lost::Unknown));
         }
-        let gone = async move { receiver.await };
         async move {
-            match gone.await {
+            match receiver.await {
                 Ok(answer) => answer,
                 // The simulation is over.
                 Err(_) => std::future::pending().await,
