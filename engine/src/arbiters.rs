@@ -7,7 +7,7 @@ use actix_rt::Arbiter;
 use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use jono_domain::account::Who;
 use jono_domain::limits::KEY_KEPT_MS;
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Epoch, NodeId, ShardId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -290,6 +290,7 @@ async fn run(common: Common, inbox: Inbox, mut jobs: mpsc::UnboundedReceiver<Job
                     let _ = done.send(());
                 });
             }
+            Job::Announce(_) if is_broken(Rule::NewOwnersAreTold) => {}
             Job::Announce(moved) => {
                 let host = Rc::clone(&host);
                 actix_rt::spawn(async move { host.announce(&moved).await });

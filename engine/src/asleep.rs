@@ -15,6 +15,7 @@ use jono_domain::machine::{Context, Machine, Weight};
 use jono_domain::message::{Address, Effect, Order};
 use jono_domain::queue;
 use jono_domain::time::Time;
+use jono_points::{Rule, is_broken};
 use jono_store::{Loaded, Write};
 
 use crate::codec;
@@ -96,6 +97,7 @@ impl Host {
                 (Some(write), Loaded { seq, snapshot: Some((seq, state)), tail: Vec::new(), answers })
             }
         };
+        let alarm = alarm.filter(|_| !is_broken(Rule::SleepersHaveAlarms));
         self.timers.set(address, None, alarm);
         self.counters.entities_loaded.add(1);
         self.asleep.0.borrow_mut().insert(id, Sleeper { loaded, alarm, unconfirmed: 0 });

@@ -9,7 +9,7 @@ use jono_domain::conversation::{Entry, Event};
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::Address;
 use jono_domain::notice::{Deadlines, Notice};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{LogRange, ReadError};
 
 use crate::codec;
@@ -19,7 +19,7 @@ use crate::followers::Standing;
 use crate::host::Host;
 use crate::kind::{key_of, shard_of};
 use crate::limits::RELOAD_PAUSE_MS;
-use crate::output::{CatchUp, Output, unavailable, unfollowed_meanwhile};
+use crate::output::{CatchUp, Output, unavailable};
 use crate::request::{Follow, Outcome};
 
 impl Host {
@@ -78,7 +78,12 @@ impl Host {
         let records = self.store.read_log(shard, key_of(what), range, limit).await;
         let entries = records.and_then(|records| {
             let decoded = records.iter().map(|(seq, bytes)| match codec::decode::<Event>(bytes) {
-                Ok(Event::Entry(entry)) => Ok((*entry, bytes.len())),
+                Ok(Event::Entry(mut entry)) => {
+                    if is_broken(Rule::EventsStayAsWritten) {
+                        entry.at = self.clock.now();
+                    }
+                    Ok((*entry, bytes.len()))
+                }
                 Ok(_) | Err(_) => Err(ReadError::Corrupt(format!("record {seq} is not an entry"))),
             });
             decoded.collect()
@@ -102,9 +107,8 @@ impl Host {
                 return self.give(catch_up.follow.what, Parcel::FollowAgain(catch_up.into()));
             }
             Standing::Lost => return self.turn_away(catch_up),
-            Standing::Gone => {
-                return catch_up.follow.reply_to.answer(Err(unfollowed_meanwhile()), deliveries);
-            }
+            // Its client has left, and does not listen; or it was forgotten by mistake, and asks again.
+            Standing::Gone => return catch_up.follow.reply_to.answer(Err(unavailable()), deliveries),
         }
         let CatchUp { follow, ticket, audience, state, unasked, followers, .. } = catch_up;
         let Follow { session, what, after, reply_to, .. } = follow;

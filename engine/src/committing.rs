@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Batch, CommitError, Epoch, ShardId};
 use tokio::sync::Notify;
 
@@ -86,7 +86,7 @@ impl Host {
     }
 
     fn begin(self: &Rc<Self>, shard: ShardId, commits: &Commits) {
-        let (epoch, (writes, steps)) = {
+        let (epoch, (writes, mut steps)) = {
             let mut shards = self.shards.borrow_mut();
             let Some(state) = shards.get_mut(&shard) else { return };
             let Some(begun) = state.begin() else { return };
@@ -106,6 +106,9 @@ impl Host {
             }
             return;
         }
+        if is_broken(Rule::CommitsAreAwaited) {
+            self.send(steps.iter_mut().flat_map(|step| std::mem::take(&mut step.outputs)).collect::<Vec<_>>());
+        }
         self.counters.commits.add(1);
         self.counters.writes.add(writes.len() as u64);
         let commit: BoxFuture<'static, _> = self.store.commit(Batch { shard, epoch, writes });
@@ -118,6 +121,7 @@ impl Host {
         for Committed { shard, epoch, steps, outcome } in all {
             match outcome {
                 Ok(()) => confirmed.extend(steps),
+                Err(_) if is_broken(Rule::FailedCommitsAreUndone) => confirmed.extend(steps),
                 Err(error) => self.not_committed((shard, epoch), steps, &error),
             }
             // Meanwhile the shard may have been given back, and have come again under another epoch.

@@ -106,7 +106,7 @@ fn the_engine_knows_no_web() {
 #[test]
 fn nothing_arms_the_shipped_program() {
     let packages = ["engine", "engine/domain", "engine/points", "engine/store", "gateway", "gateway/socket"];
-    for folder in packages.into_iter().chain(["loadtest", "benches", "tests", "tests/redis", "."]) {
+    for folder in packages.into_iter().chain(["loadtest", "benches", "tests", "tests/model", "tests/redis", "tests/sim", "."]) {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         let mut section = "";
         for line in manifest.lines() {
@@ -210,6 +210,14 @@ fn the_page_on_reliability_names_every_kill_point() {
     let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let points: Vec<&str> = jono_points::KillPoint::ALL.iter().map(|point| point.name()).collect();
     assert_eq!(rows, points);
+}
+
+#[test]
+fn the_page_on_reliability_names_every_rule() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("docs/reliability.md exists");
+    for rule in jono_points::Rule::ALL {
+        assert!(page.contains(&format!("| `{rule}` |")), "the page does not say what breaks without {rule}");
+    }
 }
 
 #[test]

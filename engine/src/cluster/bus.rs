@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
 use jono_domain::message::Address;
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
@@ -175,7 +175,8 @@ impl ClusterBus {
     /// Owners have changed: what may have been lost with the old ones is sent again.
     pub(crate) fn owners_changed(&self, moved: &Moved) {
         let now = self.clock.now();
-        let told = self.told().again(|shard| moved.holds_shard(shard), now);
+        let is_told_again = |shard| moved.holds_shard(shard) && !is_broken(Rule::TalesAreToldAgain);
+        let told = self.told().again(is_told_again, now);
         for (shard, item) in told {
             self.send_again(shard, item);
             pass(KillPoint::ToldAgain);
@@ -186,7 +187,10 @@ impl ClusterBus {
 
     /// Sends again what was not answered, and gives up what waits for too long.
     pub(crate) fn look_through_asked(&self) {
-        let due = self.asked().due(self.clock.now());
+        let mut due = self.asked().due(self.clock.now());
+        if is_broken(Rule::UnansweredIsAskedAgain) {
+            due.again.clear();
+        }
         if !due.again.is_empty() {
             self.counters.asked_again.add(due.again.len() as u64);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{NodeId, Owner, ShardId};
 
 use super::limits::{ACQUIRE_AT_ONCE, SEND_AGAIN_AFTER_MS, TRIES_MAX};
@@ -19,7 +19,9 @@ impl Node {
         self.set_links();
         for node in gone {
             tracing::info!(node = node.0, dead = dead.contains(&node), "a process is gone");
-            self.arbiters.tell(|| Job::Forget(node));
+            if !is_broken(Rule::SessionsDieWithTheirGateway) {
+                self.arbiters.tell(|| Job::Forget(node));
+            }
         }
         if !lost.is_empty() {
             tracing::warn!(shards = lost.len(), "another process owns shards of this one");

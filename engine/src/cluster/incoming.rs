@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jono_points::{Rule, is_broken};
 use jono_store::NodeId;
 
 use super::envelope::Stamp;
@@ -33,11 +34,12 @@ impl Incoming {
             self.0.pop_first();
         }
         match last {
-            Some(last) if (way, number) <= last => {
+            Some(last) if (way, number) <= last && !is_broken(Rule::ParcelsAreTakenOnce) => {
                 self.0.insert(from, last);
                 Arrival::Again
             }
             Some((last_way, last)) if way == last_way && number == last + 1 => Arrival::Next,
+            Some(_) if is_broken(Rule::GapsAreNoticed) => Arrival::Next,
             // Another way is opened when the one before was cut, with whatever was on it.
             Some(_) => Arrival::AfterGap,
             None if number == 1 => Arrival::Next,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jono_points::{Rule, is_broken};
 use jono_store::{Epoch, NodeId, Owner, Picture, ShardId};
 
 use super::card::Card;
@@ -93,7 +94,7 @@ impl Membership {
                 Some(seen) if seen.beat == member.beat && member.node != self.me => seen.silent_ms + passed_ms,
                 _ => 0,
             };
-            if silent_ms >= DEAD_AFTER_MS {
+            if silent_ms >= DEAD_AFTER_MS && !is_broken(Rule::TheSilentAreDead) {
                 orders.dead.push(member.node);
                 orders.gone.push(member.node);
             } else {

@@ -9,7 +9,7 @@ use jono_domain::reply::Reply;
 use super::Entity;
 use crate::delivery::SessionRef;
 use crate::kind::Kind;
-use crate::output::{CatchUp, FollowAgain, Output, unfollowed_meanwhile};
+use crate::output::{CatchUp, FollowAgain, Output, unavailable};
 use crate::request::{Follow, Outcome};
 
 impl<M: Kind> Entity<M> {
@@ -54,7 +54,7 @@ impl<M: Kind> Entity<M> {
         let led = followers.borrow_mut().remove_ticket(ticket);
         let Some(led) = led else {
             self.count_followers();
-            return self.submit(None, vec![Output::Reply(follow.reply_to, Err(unfollowed_meanwhile()))], None);
+            return self.submit(None, vec![Output::Reply(follow.reply_to, Err(unavailable()))], None);
         };
         self.follow(follow, unasked);
         let left = followers.borrow_mut().inherit(session, led);

@@ -10,6 +10,7 @@ use actix::{Actor, Context as ActorContext, Handler, Message};
 use jono_domain::message::Address;
 use jono_domain::reply::Refusal;
 use jono_domain::time::Time;
+use jono_points::{Rule, is_broken};
 use jono_store::{Loaded, ShardId};
 
 use crate::answers::Answers;
@@ -193,7 +194,7 @@ impl<M: Kind> Entity<M> {
             Parcel::Recount => self.guarded(ctx, Self::count_followers),
             Parcel::Announce(moved) => self.guarded(ctx, |entity| entity.announce(&moved)),
             Parcel::Wake(at) => {
-                if self.alarm == Some(at) {
+                if self.alarm == Some(at) && !is_broken(Rule::AlarmsAreSetAgain) {
                     self.alarm = None;
                 }
                 self.guarded(ctx, Self::expire);

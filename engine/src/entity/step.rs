@@ -153,6 +153,7 @@ impl<M: Kind> Entity<M> {
                 Effect::Forward(order) => {
                     let Some(asker) = asker.take() else { continue };
                     if let Some(key) = &asker.key
+                        && !is_broken(Rule::ForwardsAreRemembered)
                         && (asker.hops == 0 || self.answers.find(asker.who, key).is_some())
                     {
                         self.remember(&mut write, asker.who, key, &Remembered::Forwarded(order.clone()));

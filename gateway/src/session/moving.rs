@@ -8,7 +8,7 @@ use jono_domain::notice::Notice;
 use jono_domain::reply::{ConversationView, Refusal, Reply};
 use jono_engine::delivery::{Moved, Shared};
 use jono_engine::request::{Answer, Outcome};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_socket::Text;
 
 use super::open::{Context, Open, send_encoded, tell_unfollowed};
@@ -21,7 +21,7 @@ use crate::wire::notifications::{QueueRenewed, say};
 impl Open {
     /// Others serve these entities now.
     pub(super) fn moved(&mut self, moved: &Moved, context: &mut Context<'_>) {
-        self.follow_anew(|what| moved.holds(what), context);
+        self.follow_anew(|what| moved.holds(what) && !is_broken(Rule::SessionsFollowAgain), context);
     }
 
     /// What is followed may be served by others than when it was.

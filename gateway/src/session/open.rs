@@ -14,7 +14,7 @@ use jono_domain::time::Time;
 use jono_engine::delivery::{Delivery, SessionRef, Shared};
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Follow, Outcome, Query, ReplyTo, Request};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_socket::Text;
 use serde_json::value::RawValue;
 
@@ -444,7 +444,8 @@ impl Open {
                 _ => {}
             }
         }
-        self.party.own().for_each(|what| engine.unfollow(session, what));
+        let own = self.party.own().filter(|_| !is_broken(Rule::ClosedSessionsLeave));
+        own.for_each(|what| engine.unfollow(session, what));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jono_domain::limits::{PAGE_EVENTS_MAX, TEXT_BYTES_MAX};
 use jono_domain::organisation::Organisation;
+use jono_points::{Rule, is_broken};
 
 use super::admission::log_name;
 use super::limits::OPENED_LIST_BYTES;
@@ -73,7 +74,11 @@ impl Opening {
         render::written(&SessionOpened {
             session: format!("ses_{:x}_{:x}", session.gateway, session.session),
             resume,
-            resumed: if self.since.is_empty() { self.was_resumed } else { self.is_complete },
+            resumed: if self.since.is_empty() {
+                self.was_resumed
+            } else {
+                self.is_complete || is_broken(Rule::ResumedMeansComplete)
+            },
             log: log_name(context.gateway.engine.log_identity()),
             me,
             organisation: ShownOrganisation {

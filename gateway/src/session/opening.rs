@@ -11,7 +11,7 @@ use jono_domain::reply::{AgentView, CustomerView, QueueSummary, Refusal, Reply};
 use jono_engine::delivery::{Delivery, SessionRef};
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Outcome, Request};
-use jono_points::{KillPoint, pass};
+use jono_points::{KillPoint, Rule, is_broken, pass};
 use serde_json::value::RawValue;
 
 use super::admission::{Admitted, Failed, admitted, turned_away};
@@ -189,6 +189,9 @@ impl Opening {
         let mut chosen: VecDeque<_> = known.filter_map(|it| Some((*it, after(*it)?))).collect();
         let reached: BTreeSet<_> = chosen.iter().map(|(conversation, _)| *conversation).collect();
         self.is_complete &= self.since.keys().all(|conversation| reached.contains(conversation));
+        if is_broken(Rule::ResumedMeansComplete) {
+            chosen.retain(|(conversation, _)| own.contains(conversation));
+        }
         chosen.extend(own.iter().filter(|it| after(**it).is_none()).map(|it| (*it, 0)));
         chosen
     }

@@ -2,6 +2,7 @@
 //! without a hole (G3), also when deliveries come twice or the peer reads slowly.
 
 use jono_domain::id::ConversationId;
+use jono_points::{Rule, is_broken};
 
 /// One followed conversation.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +78,9 @@ impl Track {
         if let Some(heard) = &mut self.behind {
             *heard = (*heard).max(seq);
             Step::Skip
-        } else if seq <= self.sent {
+        } else if seq <= self.sent && !is_broken(Rule::EventsAreSentOnce) {
             Step::Skip
-        } else if prev > self.sent {
+        } else if prev > self.sent && !is_broken(Rule::HolesAreFilled) {
             Step::FallBehind
         } else {
             Step::Send

@@ -39,6 +39,26 @@ pub enum Promise {
     NoPanic,
 }
 
+impl Promise {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Durable,
+        Self::Once,
+        Self::InOrder,
+        Self::Same,
+        Self::Resumed,
+        Self::OneHolder,
+        Self::NotEarly,
+        Self::NotLate,
+        Self::NotClosedInWindow,
+        Self::Listed,
+        Self::Presence,
+        Self::Isolated,
+        Self::Served,
+        Self::NoPanic,
+    ];
+}
+
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 pub struct Violation {

@@ -1,6 +1,6 @@
 //! One run: from a seed to what came of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use crate::timeline::{MS, Micros, SECOND};
 use crate::world::World;
 
 thread_local! {
+    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -20,14 +21,14 @@ pub fn take_panic() -> Option<String> {
     PANIC.with(|panic| panic.borrow_mut().take())
 }
 
-/// Panics of what is simulated are violations: they are noted, not printed.
+/// Panics of what is simulated are violations: they are noted, not printed. Whoever judges a run may panic as usual.
 fn note_panics() {
     static NOTE: Once = Once::new();
     NOTE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
-            if std::env::var_os("JONO_SIM_PANICS").is_some() {
+            if !IS_RUNNING.get() || std::env::var_os("JONO_SIM_PANICS").is_some() {
                 before(info);
             }
         }));
@@ -60,8 +61,10 @@ pub fn run(seed: u64) -> Report {
 pub fn run_plan(plan: Plan) -> Report {
     note_panics();
     take_panic();
+    IS_RUNNING.set(true);
     let mut world = World::new(plan);
     play(&mut world);
+    IS_RUNNING.set(false);
     let now = world.now();
     if let Some(panic) = take_panic() {
         world.oracle.broken(Promise::NoPanic, panic);

@@ -1,5 +1,7 @@
 //! Who may see and change a conversation.
 
+use jono_points::{Rule, is_broken};
+
 use super::{Conversation, Phase};
 use crate::account::{Audience, Role, Who};
 use crate::id::AgentId;
@@ -17,6 +19,7 @@ impl Conversation {
             return Err(Refusal::NotFound);
         };
         match context.who {
+            Who::Customer(..) | Who::Agent(..) if is_broken(Rule::StrangersFindNothing) => Ok(Audience::Agent),
             Who::Customer(organisation, customer) if organisation == about.organisation && customer == about.customer => {
                 Ok(Audience::Customer)
             }

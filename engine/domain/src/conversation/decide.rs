@@ -1,5 +1,7 @@
 //! What may happen to a conversation, and what may not.
 
+use jono_points::{Rule, is_broken};
+
 use super::event::{Body, CloseCause, Event, ReleaseCause};
 use super::metadata::{MetadataValue, check_metadata};
 use super::{Command, Conversation, Phase};
@@ -187,6 +189,7 @@ fn type_(state: &Conversation, typing: bool, preview: Option<&str>, context: &Co
 
 fn read(state: &Conversation, seq: u64, context: &Context<'_>) -> Decision {
     let audience = state.audience(context)?;
+    assert!(!is_broken(Rule::NothingPanics) || seq < state.log.head_for(audience), "a mark is behind the head");
     if seq > state.log.head_for(audience) {
         return Err(Refusal::invalid("seq"));
     }
@@ -202,6 +205,9 @@ fn claim(state: &Conversation, picked: Option<(QueueId, u8)>, context: &Context<
     }
     let agent = state.agent(context)?;
     match state.life.phase {
+        Phase::Active { holder } if holder != agent && is_broken(Rule::ClaimsExclude) => {
+            Ok(entries(state, [Body::Claimed { agent, claim: state.life.claim + 1 }], context))
+        }
         Phase::Waiting => Ok(entries(state, [Body::Claimed { agent, claim: state.life.claim + 1 }], context)),
         Phase::Active { holder } if holder == agent => Ok(Vec::new()),
         Phase::Active { holder } => Err(Refusal::ClaimHeld { holder, release_at: state.life.deadlines().release_at }),

@@ -1,5 +1,7 @@
 //! How events change a conversation.
 
+use jono_points::{Rule, is_broken};
+
 use super::event::{Body, Entry, Event};
 use super::{About, Conversation, Phase, UNREAD_KEPT};
 use crate::account::Author;
@@ -38,6 +40,7 @@ fn note_activity(state: &mut Conversation, entry: &Entry) {
         Author::Agent(agent) if state.life.holder() == Some(agent) => {
             state.life.agent_active_at = state.life.agent_active_at.max(entry.at);
         }
+        Author::Customer(_) if is_broken(Rule::MessagesMoveTheClose) => {}
         Author::Customer(_) => state.life.customer_active_at = state.life.customer_active_at.max(entry.at),
         Author::Agent(_) | Author::System => {}
     }

@@ -1,5 +1,6 @@
 //! The support life cycle: waiting, claimed, ended, and the clocks that run meanwhile.
 
+use jono_points::{Rule, is_broken};
 use serde::{Deserialize, Serialize};
 
 use super::CloseCause;
@@ -88,7 +89,8 @@ impl Life {
             ReleaseClock::Always => self.agent_active_at,
             ReleaseClock::CustomerWaits => self.unanswered_since?.max(self.agent_active_at),
         };
-        Some(from + self.policy.release_after_ms)
+        let after_ms = self.policy.release_after_ms;
+        Some(from + if is_broken(Rule::DeadlinesAreKept) { after_ms / 2 } else { after_ms })
     }
 
     fn close_at(&self) -> Option<Time> {

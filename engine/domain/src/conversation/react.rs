@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jono_points::{Rule, is_broken};
+
 use super::event::{Body, Entry, Event};
 use super::{Conversation, Phase};
 use crate::account::Audience;
@@ -78,8 +80,9 @@ fn entry_effects(state: &Conversation, id: ConversationId, entry: &Entry) -> Vec
         | Body::Unblocked
         | Body::Rated { .. } => {}
     }
+    let is_kept_secret = matches!(entry.body, Body::Closed { .. }) && is_broken(Rule::EndsAreTold);
     // One announcement for all entries of a step.
-    if entry.seq == state.log.head {
+    if entry.seq == state.log.head && !is_kept_secret {
         effects.push(announce(state, id, state.queue()));
     }
     effects

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use jono_points::{Rule, is_broken};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Audience, Author, Role, Who};
@@ -364,6 +365,9 @@ impl Machine for Queue {
         // Rows are copies: a conversation whose owner died before it could tell its end is not brought back, and would be
         // listed for ever.
         let ask = conversation::Command::Announce { to: Address::Queue(id) };
+        if is_broken(Rule::QueuesAskAgain) {
+            return Vec::new();
+        }
         self.board.conversations().map(|known| Effect::Tell(Order::Conversation(known, Box::new(ask.clone())))).collect()
     }
 
