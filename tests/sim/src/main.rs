@@ -30,6 +30,9 @@ struct Options {
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// So many seeds between two lines about how far it has come.
+const PROGRESS_EVERY: u64 = 10_000;
+
 fn main() -> std::process::ExitCode {
     let options = Options::parse();
     if options.trace {
@@ -38,6 +41,7 @@ fn main() -> std::process::ExitCode {
     let (next, failed, simulated) = (AtomicU64::new(options.first), AtomicU64::new(0), AtomicU64::new(0));
     let end = options.first + options.seeds;
     let began = Instant::now();
+    let done = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(|| {
@@ -47,6 +51,11 @@ fn main() -> std::process::ExitCode {
                         return;
                     }
                     let report = jono_sim::run::run(seed);
+                    let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if count.is_multiple_of(PROGRESS_EVERY) {
+                        let failed = failed.load(Ordering::Relaxed);
+                        eprintln!("{count} seeds, {failed} failed, {:.0} s", began.elapsed().as_secs_f64());
+                    }
                     simulated.fetch_add(report.simulated / 1_000_000, Ordering::Relaxed);
                     if !report.violations.is_empty() {
                         failed.fetch_add(1, Ordering::Relaxed);
