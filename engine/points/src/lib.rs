@@ -4,8 +4,8 @@
 //! it can. So the moments have names ([`KillPoint`]), and so have rules whose absence tests must notice ([`Rule`]).
 //!
 //! Without the feature `armed`, which only tests turn on, [`pass`] is empty and [`is_broken`] is `false`: nothing of either is
-//! left in the program. With it, the program dies at the point that [`arm`] was given; and simulators, which run several
-//! processes in one thread, hear of every pass through [`on_pass`] instead.
+//! left in the program. With it, the program dies at the point that `arm` was given; and simulators, which run several
+//! processes in one thread, hear of every pass through `on_pass` instead.
 
 mod point;
 mod rule;
