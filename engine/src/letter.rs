@@ -90,8 +90,13 @@ impl Letter {
         match self {
             Letter::Ask(Ask { who: Who::Engine, order: Order::Conversation(_, command), .. }) => {
                 // Whether its customer is blocked, and a conversation's place, are told anew as they are now. To repeat what was
-                // told before, one thing after the other, would undo a block for a moment.
-                !matches!(**command, conversation::Command::Place { .. } | conversation::Command::CustomerBlocked { .. })
+                // told before, one thing after the other, would undo a block for a moment. Who asks how things stand asks again.
+                !matches!(
+                    **command,
+                    conversation::Command::Place { .. }
+                        | conversation::Command::CustomerBlocked { .. }
+                        | conversation::Command::Announce { .. }
+                )
             }
             Letter::Ask(Ask { who: Who::Engine, order: Order::Queue(queue, command), .. }) => match &**command {
                 // A conversation that has left a queue does not announce itself there any more.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use jono_domain::message::Address;
 use jono_domain::time::Time;
-use jono_engine::delivery::SessionRef;
+use jono_engine::delivery::{Delivery, SessionRef};
 use jono_socket::{Closed, Text};
 
 use super::gateway::{Gateway, Origin, Told};
@@ -129,6 +130,13 @@ impl Life {
 
     /// Something came from another thread.
     pub fn told(&mut self, told: Told, now: Time, sink: &mut dyn Sink) {
+        if let Told::Delivery(Delivery::Following { conversation, .. }) = &told
+            && (self.is_closing || matches!(self.state, State::Fresh(_) | State::Closing))
+        {
+            // Nobody will unfollow it when the session ends.
+            let session = SessionRef { gateway: self.gateway.number, session: self.socket };
+            return self.gateway.engine.unfollow(session, Address::Conversation(*conversation));
+        }
         if self.is_closing {
             return;
         }

@@ -145,7 +145,8 @@ impl Open {
         };
         let ask = plan::plan(method.call, params, &known)?;
         let waits = !matches!(ask, Ask::Answer(_) | Ask::Close | Ask::Unfollow(_));
-        if waits && self.pending.len() >= limits.requests {
+        // What the session asks of its own accord does not count.
+        if waits && self.pending.iter().filter(|pending| !pending.render.is_own()).count() >= limits.requests {
             return Err(WireError::busy(BUSY_RETRY_MS));
         }
         if let (Rate::Start, Party::Customer(_), Some(network)) = (method.rate, &self.party, context.network) {

@@ -68,6 +68,13 @@ pub(super) enum Render {
     Canned { cursor: Option<String> },
 }
 
+impl Render {
+    /// The session asks this of its own accord: its client has no part in it.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Render::FollowAnew { .. } | Render::Confirm { .. } | Render::PerhapsGiven { .. })
+    }
+}
+
 /// For whom it is rendered.
 pub(super) struct Reader<'a> {
     pub(super) audience: Audience,

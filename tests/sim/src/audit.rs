@@ -127,6 +127,7 @@ impl World {
             }
         }
         self.held_against_lists(organisation, &looks, &outcomes, &mut found);
+        self.held_against_followers(organisation, &outcomes, &mut found);
         if is_over {
             for (talk, outcome) in outcomes.iter().filter(|(_, outcome)| outcome.state != "closed") {
                 self.oracle.broken(Promise::NotLate, format!("{talk} is still {}", outcome.state));
@@ -143,6 +144,20 @@ impl World {
             if view.last != head {
                 let detail = format!("client {}: was told of {talk} to {}, and it has {head}", client.number, view.last);
                 found.push((Promise::InOrder, detail));
+            }
+        }
+    }
+
+    /// Customers follow their own conversations, agents those that they hold.
+    fn held_against_followers(&self, organisation: usize, outcomes: &BTreeMap<String, Outcome>, found: &mut Found) {
+        let here = self.clients.iter().filter(|client| client.organisation == organisation && !client.is_away_for_good());
+        for client in here.filter(|client| client.is_content()) {
+            for (talk, outcome) in outcomes.iter().filter(|(_, outcome)| outcome.state != "closed") {
+                let is_own = self.oracle.talks.get(talk).is_some_and(|known| known.customer == client.number);
+                let is_held = outcome.holder.as_deref() == Some(&client.me);
+                if (is_own || is_held) && !client.views.get(talk).is_some_and(|view| view.is_followed) {
+                    found.push((Promise::InOrder, format!("client {}: does not follow {talk}", client.number)));
+                }
             }
         }
     }

@@ -50,7 +50,11 @@ fn main() -> std::process::ExitCode {
                     if seed >= end || (options.first_only && failed.load(Ordering::Relaxed) > 0) {
                         return;
                     }
-                    let report = jono_sim::run::run(seed);
+                    let Ok(report) = std::panic::catch_unwind(|| jono_sim::run::run(seed)) else {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("seed {seed}: the simulation itself panicked; JONO_SIM_PANICS=1 shows where");
+                        continue;
+                    };
                     let count = done.fetch_add(1, Ordering::Relaxed) + 1;
                     if count.is_multiple_of(PROGRESS_EVERY) {
                         let failed = failed.load(Ordering::Relaxed);

@@ -19,6 +19,8 @@ pub enum Promise {
     Same,
     /// G4: `resumed: true` means complete.
     Resumed,
+    /// G5: nothing is written under an old epoch.
+    Fenced,
     /// G6: never two holders of a claim.
     OneHolder,
     /// G7: no timer fires early.
@@ -47,6 +49,7 @@ impl Promise {
         Self::InOrder,
         Self::Same,
         Self::Resumed,
+        Self::Fenced,
         Self::OneHolder,
         Self::NotEarly,
         Self::NotLate,
@@ -237,6 +240,14 @@ impl Oracle {
                     self.broken(Promise::Once, detail);
                 }
             }
+        }
+    }
+
+    /// A request with a key was refused: then it was not carried out before.
+    pub fn refused(&mut self, key: &str, reason: &str) {
+        if self.answers.contains_key(key) {
+            self.counts.compared += 1;
+            self.broken(Promise::Once, format!("{key} was answered, and refused as {reason} when it came again"));
         }
     }
 

@@ -25,12 +25,14 @@ pub struct Rules {
 pub enum Fault {
     /// As kill -9; it starts again after so long.
     Kill(usize, Micros),
-    /// As SIGTERM; it starts again so long after its end.
-    Stop(usize, Micros),
+    /// As SIGTERM; it is started again soon after its end.
+    Stop(usize),
     /// As SIGSTOP, for so long.
     Pause(usize, Micros),
     /// Does not reach the server, for so long.
     CutLine(usize, Micros),
+    /// Its requests to the server arrive later, for so long, by so much.
+    DelayLine(usize, Micros, Micros),
     /// The server stands still, for so long.
     FreezeRedis(Micros),
     /// The server is killed, and starts again after so long.
@@ -133,7 +135,7 @@ fn fault(chance: &mut Rng, processes: usize, is_alone: bool) -> Fault {
     };
     match chance.u32(0..if is_alone { 62 } else { 100 }) {
         0..=19 => Fault::Kill(process, long(chance)),
-        20..=27 => Fault::Stop(process, long(chance)),
+        20..=27 => Fault::Stop(process),
         28..=35 => Fault::CutClients(chance.u64(200..1_000)),
         36..=43 => Fault::Disturb(long(chance), chance.u64(0..60 * MS), chance.u64(0..300)),
         44..=50 => Fault::CutLine(process, long(chance)),
@@ -142,6 +144,6 @@ fn fault(chance: &mut Rng, processes: usize, is_alone: bool) -> Fault {
         62..=77 => Fault::Pause(process, long(chance)),
         78..=83 => Fault::KillRedis(long(chance)),
         84..=91 => Fault::LoseParcels(process, chance.usize(1..6)),
-        _ => Fault::CutLine(process, long(chance)),
+        _ => Fault::DelayLine(process, long(chance), chance.u64(SECOND..6 * SECOND)),
     }
 }

@@ -4,12 +4,12 @@
 //! What calls do is what `jono_store`'s stores in memory do, which pass the same contract as Redis does.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use jono_store::{MemoryExchange, MemoryStore, NodeId};
+use jono_store::{Epoch, MemoryExchange, MemoryStore, NodeId, ShardId};
 use tokio::sync::oneshot;
 
 use crate::timeline::{MS, Micros, SECOND, Timeline};
@@ -67,6 +67,10 @@ pub struct Server {
     answers_lost: u64,
     /// Seed of what is kept with the data.
     pub secret: u64,
+    /// The epochs that were given, kept apart from the records.
+    pub epochs: BTreeMap<ShardId, Epoch>,
+    /// A batch was taken under an epoch that was over.
+    pub unfenced: Option<String>,
 }
 
 impl Server {
@@ -101,6 +105,8 @@ impl SimRedis {
             slow: 0,
             answers_lost: 0,
             secret,
+            epochs: BTreeMap::new(),
+            unfenced: None,
         };
         let redis = Arc::new(Self { timeline: Arc::clone(timeline), server: Mutex::new(server) });
         if loses_tail {
@@ -161,6 +167,7 @@ impl SimRedis {
         (0..=identity).for_each(|_| exchange.faults().change_log_identity());
         exchange.skip_numbers(identity as u32 * 100_000);
         server.records = records;
+        server.epochs.clear();
         server.exchange = exchange;
         Some(since)
     }
@@ -183,7 +190,12 @@ impl SimRedis {
     /// A connection.
     #[must_use]
     pub fn connect(self: &Arc<Self>) -> Arc<Line> {
-        Arc::new(Line { redis: Arc::clone(self), is_cut: AtomicBool::new(false), under_way: Mutex::default() })
+        Arc::new(Line {
+            redis: Arc::clone(self),
+            is_cut: AtomicBool::new(false),
+            late: AtomicU64::new(0),
+            under_way: Mutex::default(),
+        })
     }
 }
 
@@ -221,6 +233,8 @@ impl<T: Send> Failing for Slot<T> {
 pub struct Line {
     redis: Arc<SimRedis>,
     is_cut: AtomicBool,
+    /// Requests take so much longer.
+    late: AtomicU64,
     under_way: Mutex<Vec<Arc<dyn Failing>>>,
 }
 
@@ -294,7 +308,7 @@ impl Line {
                 let server = self.redis.server();
                 (server.life, server.slow)
             };
-            let (there, back) = (travel(&timeline) + slow, travel(&timeline));
+            let (there, back) = (travel(&timeline) + slow + self.late.load(Ordering::Relaxed), travel(&timeline));
             let reply = Reply {
                 slot: Arc::clone(&slot),
                 timeline: Arc::clone(&timeline),
@@ -336,8 +350,14 @@ impl Line {
         }
     }
 
+    /// From now on requests arrive so much later, as behind packets that are sent again and again.
+    pub fn delay(&self, by: Micros) {
+        self.late.store(by, Ordering::Relaxed);
+    }
+
     /// Everything passes again.
     pub fn mend(&self) {
+        self.late.store(0, Ordering::Relaxed);
         self.is_cut.store(false, Ordering::Relaxed);
     }
 }

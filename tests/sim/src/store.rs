@@ -45,11 +45,30 @@ fn now<T>(call: BoxFuture<'static, T>) -> T {
 
 impl Store for SimStore {
     fn acquire(&self, shard: ShardId) -> BoxFuture<'static, Result<Epoch, CommitError>> {
-        self.0.call(|lost| Err(not_committed(lost)), move |server| now(server.records.acquire(shard)))
+        self.0.call(
+            |lost| Err(not_committed(lost)),
+            move |server| {
+                let epoch = now(server.records.acquire(shard))?;
+                server.epochs.insert(shard, epoch);
+                Ok(epoch)
+            },
+        )
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<(), CommitError>> {
-        self.0.call(|lost| Err(not_committed(lost)), move |server| now(server.records.commit(batch)))
+        self.0.call(
+            |lost| Err(not_committed(lost)),
+            move |server| {
+                let (shard, epoch) = (batch.shard, batch.epoch);
+                now(server.records.commit(batch))?;
+                let current = server.epochs.get(&shard).copied().unwrap_or(epoch);
+                if epoch < current {
+                    server.unfenced =
+                        Some(format!("shard {} was written under epoch {}, and {} was given", shard.0, epoch.0, current.0));
+                }
+                Ok(())
+            },
+        )
     }
 
     fn load(&self, shard: ShardId, entity: EntityKey) -> BoxFuture<'static, Result<Loaded, ReadError>> {

@@ -32,6 +32,7 @@ pub fn read(conversation: &str, events: &[Value], rules: &Rules, oracle: &mut Or
         customer_at: 0,
         last_at: 0,
         texts: Vec::new(),
+        claims: Vec::new(),
     };
     for (place, event) in events.iter().enumerate() {
         story.take(place as u64 + 1, event);
@@ -55,6 +56,7 @@ struct Story<'a> {
     customer_at: u64,
     last_at: u64,
     texts: Vec<(String, u64)>,
+    claims: Vec<(u64, String)>,
 }
 
 impl Story<'_> {
@@ -106,6 +108,7 @@ impl Story<'_> {
             Some((_, told)) if *told != agent => self.broken(Promise::OneHolder, seq, "was confirmed to another agent"),
             _ => {}
         }
+        self.claims.push((claim, agent.clone()));
         (self.state, self.holder, self.claim, self.holder_at) = ("active", Some(agent), claim, at);
     }
 
@@ -165,6 +168,11 @@ impl Story<'_> {
                     missing.push(format!("{words} was acknowledged as {seq} and is {stored}"));
                 }
                 Some(_) => {}
+            }
+        }
+        for ((conversation, claim), (_, agent)) in &self.oracle.claims {
+            if conversation == self.conversation && !self.claims.contains(&(*claim, agent.clone())) {
+                missing.push(format!("claim {claim} was confirmed to {agent} and is not there"));
             }
         }
         // Who waits for an answer before saying more is heard in that order.

@@ -46,7 +46,12 @@ pub struct World {
     what: Vec<Option<Deed>>,
     chance: Rng,
     is_healed: bool,
+    /// Comes after so many turns, whatever is under way then.
+    sudden: Option<(u64, Fault)>,
 }
+
+/// What comes suddenly does so after fewer turns than this.
+const SUDDEN_TURNS_MAX: u64 = 40;
 
 #[derive(Debug)]
 enum Deed {
@@ -80,6 +85,7 @@ impl World {
             what: Vec::new(),
             chance: Rng::with_seed(plan.seed.wrapping_add(77)),
             is_healed: false,
+            sudden: None,
             plan,
         }
     }
@@ -116,6 +122,8 @@ impl World {
         self.redis.restart();
         self.redis.thaw();
         self.redis.disturb(0, 0);
+        self.redis.server().exchange.faults().lose_no_more();
+        self.sudden = None;
         for process in self.processes.iter_mut().flatten() {
             process.is_paused = false;
             process.line.mend();
@@ -188,8 +196,19 @@ impl World {
                 tracing::trace!(at_ms = self.timeline.now() / MS, number, "runs");
                 process.run();
                 let has_ended = process.has_ended();
+                if let Some(unfenced) = self.redis.server().unfenced.take() {
+                    self.oracle.broken(Promise::Fenced, unfenced);
+                }
                 if let Some(panic) = crate::run::take_panic() {
                     self.oracle.broken(Promise::NoPanic, panic);
+                }
+                match self.sudden.take() {
+                    Some((0, fault)) => {
+                        let now = self.timeline.now();
+                        self.begin(now, fault);
+                        continue;
+                    }
+                    later => self.sudden = later.map(|(turns, fault)| (turns - 1, fault)),
                 }
                 if has_ended {
                     let again = if self.is_supervised { self.chance.u64(100..900) * MS } else { 3_600 * SECOND };
@@ -254,6 +273,10 @@ impl World {
         match deed {
             Deed::Start(number) => self.start(number),
             Deed::Begin(_) if self.is_healed => {}
+            // Most processes end or stop in the midst of what they do, and not when everybody waits.
+            Deed::Begin(fault @ (Fault::Kill(..) | Fault::Pause(..))) if self.sudden.is_none() && self.chance.u32(0..8) > 0 => {
+                self.sudden = Some((self.chance.u64(0..SUDDEN_TURNS_MAX), fault));
+            }
             Deed::Begin(fault) => self.begin(now, fault),
             Deed::Resume(number) => {
                 if let Some(process) = &mut self.processes[number] {
@@ -274,7 +297,7 @@ impl World {
     fn begin(&mut self, now: Micros, fault: Fault) {
         match fault {
             Fault::Kill(number, time) => self.end(number, time),
-            Fault::Stop(number, _) => {
+            Fault::Stop(number) => {
                 if let Some(process) = &self.processes[number] {
                     // One that has not started yet ends as soon as it has.
                     let _ = process.inbox.send(ToGateway::Stop);
@@ -289,6 +312,12 @@ impl World {
             Fault::CutLine(number, time) => {
                 if let Some(process) = &self.processes[number] {
                     process.line.cut();
+                    self.later(now + time, Deed::Mend(number));
+                }
+            }
+            Fault::DelayLine(number, time, by) => {
+                if let Some(process) = &self.processes[number] {
+                    process.line.delay(by);
                     self.later(now + time, Deed::Mend(number));
                 }
             }

@@ -22,6 +22,11 @@ impl ExchangeFaults {
         *lock(&self.0).lost.entry(to).or_default() += count;
     }
 
+    /// From now on no parcel is lost that was planned to be.
+    pub fn lose_no_more(&self) {
+        lock(&self.0).lost.clear();
+    }
+
     /// The next `count` sends, after those planned before, put nothing into any box and answer with this.
     pub fn fail_sends(&self, count: usize, error: &ExchangeError) {
         lock(&self.0).sends.extend(std::iter::repeat_n(error.clone(), count));

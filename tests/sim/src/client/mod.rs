@@ -346,7 +346,9 @@ impl Client {
         let refused = (!error.is_null()).then_some(reason);
         if let Some(key) = ask.params["key"].as_str() {
             // A refusal is not remembered: a repeat tries anew.
-            if refused.is_none() {
+            if let Some(reason) = refused {
+                around.oracle.refused(key, reason);
+            } else {
                 around.oracle.answered(key, &answer["result"]);
                 if self.answered.len() < 8 && !matches!(ask.purpose, Purpose::Repeat) {
                     self.answered.push(ask.clone());

@@ -124,7 +124,8 @@ impl Client {
             (Some((conversation, claim)), 85..=89) => {
                 let queue = self.chance.choice(&around.queues[self.organisation]).cloned().unwrap_or_default();
                 let params = json!({ "conversation": conversation, "claim": claim, "queue": queue });
-                self.request("conversation.transfer", params, Purpose::Other, around);
+                let purpose = Purpose::End { conversation, kind: "transferred" };
+                self.request("conversation.transfer", params, purpose, around);
             }
             (Some((conversation, _)), _) => self.aside(&conversation, around),
         }

@@ -2,10 +2,14 @@
 -- Gives a higher number than all before, or makes the one who has it a member.
 --
 -- KEYS  1 state, 2 beats, 3 cards
--- ARGV  1 where to begin if nobody has ever joined, 2 by how much it is higher; or 1 '', 2 the number, 3 the card
+-- Four for each second since 2026, or one more than the last: a server that has lost the last numbers does not give them again.
+-- ARGV  1 'number'; or 1 '', 2 the number, 3 the card
 if ARGV[1] ~= '' then
-  redis.call('HSETNX', KEYS[1], 'nodes', ARGV[1])
-  return redis.call('HINCRBY', KEYS[1], 'nodes', ARGV[2])
+  local last = tonumber(redis.call('HGET', KEYS[1], 'nodes') or '0')
+  local least = (tonumber(redis.call('TIME')[1]) - 1767225600) * 4
+  local number = math.max(last + 1, least)
+  redis.call('HSET', KEYS[1], 'nodes', string.format('%d', number))
+  return number
 end
 redis.call('HSET', KEYS[2], ARGV[2], 0)
 redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
