@@ -25,6 +25,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers to sessions, wherever they are.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
 
+    /// Deliveries to the session's process find their way. One that has just joined may not be known here.
+    fn reaches(&self, _session: SessionRef) -> bool {
+        true
+    }
+
     /// The session's process is no member any more: it ends nothing that it began.
     fn has_gone(&self, _session: SessionRef) -> bool {
         false

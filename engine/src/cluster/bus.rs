@@ -383,6 +383,11 @@ impl ClusterBus {
     }
 }
 
+/// The process that the session is at; 0 is the one that asks.
+fn node_of(session: SessionRef) -> NodeId {
+    NodeId((session.gateway >> LISTENER_BITS) as u32)
+}
+
 impl Bus for ClusterBus {
     fn post(&self, mut letter: Letter) -> Result<(), Box<Letter>> {
         let shard = shard_of(letter.address(), self.shard_count);
@@ -450,10 +455,13 @@ impl Bus for ClusterBus {
         self.deliver_here(here);
     }
 
+    fn reaches(&self, session: SessionRef) -> bool {
+        let node = node_of(session);
+        node.0 == 0 || node == self.me() || self.links.load().contains_key(&node)
+    }
+
     fn has_gone(&self, session: SessionRef) -> bool {
-        let node = NodeId((session.gateway >> LISTENER_BITS) as u32);
-        let is_known = node.0 == 0 || node == self.me() || self.links.load().contains_key(&node);
-        !is_known && node <= self.newest()
+        !self.reaches(session) && node_of(session) <= self.newest()
     }
 
     fn settings_changed(&self, organisation: OrganisationId) {

@@ -15,7 +15,8 @@ use crate::request::{Follow, Outcome};
 impl<M: Kind> Entity<M> {
     pub(super) fn follow(&mut self, follow: Follow, unasked: bool) {
         tracing::trace!(what = ?self.address, session = ?follow.session, unasked, "follows");
-        if self.host.bus.has_gone(follow.session) {
+        // Who is led here by others, from a process that is not known yet, would not hear of it; they lead it again.
+        if self.host.bus.has_gone(follow.session) || (unasked && !self.host.bus.reaches(follow.session)) {
             return;
         }
         let admitted = {
