@@ -98,7 +98,7 @@ impl Inner {
     async fn join(&self, card: &[u8]) -> Result<NodeId, ExchangeError> {
         let keys = self.keys(["state", "beats", "cards"]);
         let mut number = script::JOIN.on(&keys);
-        number.arg("number");
+        number.arg("number").arg(lot(12)?);
         let number = value::number(self.call(&Call::write(&script::JOIN, number)).await?);
         let shape = || ExchangeError::Unavailable(misshapen("a number"));
         let node = NodeId(u32::try_from(number.ok_or_else(shape)?).map_err(|_| shape())?);
