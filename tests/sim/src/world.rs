@@ -202,17 +202,16 @@ impl World {
                 if let Some(panic) = crate::run::take_panic() {
                     self.oracle.broken(Promise::NoPanic, panic);
                 }
+                if has_ended {
+                    let again = if self.is_supervised { self.chance.u64(100..900) * MS } else { 3_600 * SECOND };
+                    self.end(number, again);
+                }
                 match self.sudden.take() {
                     Some((0, fault)) => {
                         let now = self.timeline.now();
                         self.begin(now, fault);
-                        continue;
                     }
                     later => self.sudden = later.map(|(turns, fault)| (turns - 1, fault)),
-                }
-                if has_ended {
-                    let again = if self.is_supervised { self.chance.u64(100..900) * MS } else { 3_600 * SECOND };
-                    self.end(number, again);
                 }
                 continue;
             }
