@@ -17,6 +17,9 @@ use crate::PATIENCE;
 use crate::documents::OpenRpc;
 use crate::view::View;
 
+/// So often something may be unavailable: the server gives up after 8 s each time.
+const UNAVAILABLE_MAX: usize = 5;
+
 /// An error as the server gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused(pub Value);
@@ -244,6 +247,20 @@ impl Client {
         answer.unwrap_or_else(|refused| panic!("{method} {params}: {refused:?}"))
     }
 
+    /// Asks for something that is granted, again while it is not available.
+    ///
+    /// # Panics
+    /// When it is refused for another reason, or too often.
+    pub async fn ok_in_the_end(&mut self, method: &str, params: Value) -> Value {
+        for _ in 0..UNAVAILABLE_MAX {
+            match self.call(method, params.clone()).await {
+                Err(refused) if refused.reason() == "unavailable" => tokio::time::sleep(Duration::from_millis(250)).await,
+                answer => return answer.unwrap_or_else(|refused| panic!("{method} {params}: {refused:?}")),
+            }
+        }
+        panic!("{method} {params}: not available");
+    }
+
     /// Asks for something that is refused.
     ///
     /// # Panics
@@ -333,7 +350,7 @@ impl Client {
 
     /// Waits until the conversation is known up to its head.
     pub async fn catch_up(&mut self, conversation: &str) {
-        let head = self.ok("conversation.get", json!({ "conversation": conversation })).await["head"].as_u64();
+        let head = self.ok_in_the_end("conversation.get", json!({ "conversation": conversation })).await["head"].as_u64();
         let begun = Instant::now();
         while self.views.get(conversation).map(|view| view.last) < head {
             assert!(self.hear(begun).await, "the connection ended: {:?}", self.closed);
