@@ -22,7 +22,6 @@ enum Trouble {
     Nothing,
     ParcelsAreLost,
     AnswersAreLost,
-    RedisStands,
     RedisDies,
     ProcessesDie,
     /// For longer than others wait for them.
@@ -40,7 +39,6 @@ impl Trouble {
             Self::Nothing => Vec::new(),
             Self::ParcelsAreLost => vec![(0, Fault::LoseParcels(process, 3))],
             Self::AnswersAreLost => vec![(0, Fault::Disturb(SECOND, 20 * MS, 200))],
-            Self::RedisStands => vec![(0, Fault::FreezeRedis(700 * MS))],
             Self::RedisDies => vec![(0, Fault::KillRedis(300 * MS))],
             // Not so often that nobody ever takes over.
             _ if second % 3 != 1 => Vec::new(),
@@ -69,8 +67,7 @@ fn seen(rule: Rule) -> Seen {
     };
     use Seen::{Broken, MadeUpFor};
     use Trouble::{
-        AnswersAreLost, Nothing, ParcelsAreLost, ProcessesDie, ProcessesDieSlowly, ProcessesStand, RedisDies, RedisStands,
-        RequestsAreLate,
+        AnswersAreLost, Nothing, ParcelsAreLost, ProcessesDie, ProcessesDieSlowly, ProcessesStand, RedisDies, RequestsAreLate,
     };
     match rule {
         Rule::CommitsAreAwaited => Broken(&[Same, Durable, InOrder, Once, OneHolder], RedisDies),
