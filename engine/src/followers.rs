@@ -115,6 +115,11 @@ impl Followers {
         self.remove(session)
     }
 
+    /// Is the session still being sent what it has missed?
+    pub(crate) fn is_catching_up(&self, session: SessionRef) -> bool {
+        self.0.iter().any(|follower| follower.session == session && !matches!(follower.stage, Stage::Live))
+    }
+
     /// How the following stands that this ticket is for.
     pub(crate) fn standing(&self, ticket: u64) -> Standing {
         match self.0.iter().find(|follower| follower.ticket == ticket).map(|follower| &follower.stage) {

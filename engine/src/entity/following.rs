@@ -6,18 +6,22 @@ use jono_domain::account::Who;
 use jono_domain::message::Address;
 use jono_domain::reply::Reply;
 
-use super::Entity;
+use super::{Entity, Parcel};
+use crate::cluster::limits::{BEAT_EVERY_MS, TRIES_MAX};
 use crate::delivery::SessionRef;
 use crate::kind::Kind;
+use crate::letter::Letter;
 use crate::output::{CatchUp, FollowAgain, Output, unavailable};
 use crate::request::{Follow, Outcome};
 
 impl<M: Kind> Entity<M> {
     pub(super) fn follow(&mut self, follow: Follow, unasked: bool) {
         tracing::trace!(what = ?self.address, session = ?follow.session, unasked, "follows");
-        // Who is led here by others, from a process that is not known yet, would not hear of it; they lead it again.
-        if self.host.bus.has_gone(follow.session) || (unasked && !self.host.bus.reaches(follow.session)) {
+        if self.host.bus.has_gone(follow.session) {
             return;
+        }
+        if unasked && !self.host.bus.reaches(follow.session) {
+            return self.follow_when_reached(follow);
         }
         let admitted = {
             let directory = self.host.directory.load();
@@ -37,7 +41,11 @@ impl<M: Kind> Entity<M> {
             if !unasked {
                 followers.borrow_mut().asks(follow.session);
             }
-            let answer = Ok(Outcome::Following { state, audience, from_seq: head });
+            // Whether it will follow is not known before it has been sent what it missed: the log may not be readable.
+            let answer = match followers.borrow().is_catching_up(follow.session) {
+                true => Err(unavailable()),
+                false => Ok(Outcome::Following { state, audience, from_seq: head }),
+            };
             return self.submit(None, vec![Output::Reply(follow.reply_to, answer)], None);
         }
         let ticket = self.host.next_ticket();
@@ -45,6 +53,19 @@ impl<M: Kind> Entity<M> {
         let catch_up = CatchUp { follow, unasked, audience, head, state, followers, ticket };
         self.submit(None, vec![Output::CatchUp(Box::new(catch_up))], None);
         self.count_followers();
+    }
+
+    /// Others lead it here from a process that has just joined and is not known yet: it would not hear of it.
+    fn follow_when_reached(&self, follow: Follow) {
+        let (host, address) = (Rc::clone(&self.host), self.address);
+        actix_rt::spawn(async move {
+            for _ in 0..TRIES_MAX {
+                host.clock.sleep_until(host.clock.now() + BEAT_EVERY_MS).await;
+                if host.bus.reaches(follow.session) {
+                    return host.give(address, Parcel::Letter(Letter::Follow { follow, unasked: true }));
+                }
+            }
+        });
     }
 
     /// It has left in the meantime, or begins anew: with what there is now, if it still may.
