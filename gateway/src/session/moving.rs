@@ -1,7 +1,7 @@
 //! Owns what becomes of a session when other processes serve what it follows, or the same ones have forgotten that it
 //! does: it follows again, from where its client has been told. Clients hear nothing of it but what they missed.
 
-use jono_domain::conversation::Command;
+use jono_domain::conversation::{Command, RowState};
 use jono_domain::id::ConversationId;
 use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
@@ -67,17 +67,25 @@ impl Open {
         let Some(after) = self.tracks.get(conversation).map(|track| track.sent) else { return };
         let reply_to = self.reply_to(context);
         match context.gateway.engine.follow(self.following(what, after, reply_to, context)) {
-            Ok(()) => self.wait(true, Slot::SILENT, Render::Confirm { conversation }, context),
+            Ok(()) => self.wait(true, Slot::SILENT, Render::Confirm { conversation, after }, context),
             // The next tick tries again.
             Err(_) => self.anew.push(what),
         }
     }
 
     /// It follows, or may not.
-    pub(super) fn confirmed(&mut self, conversation: ConversationId, answer: Answer, context: &mut Context<'_>) {
+    pub(super) fn confirmed(&mut self, (conversation, after): (ConversationId, u64), answer: Answer, context: &mut Context<'_>) {
         match answer {
-            Ok(Outcome::Following { state: Reply::Conversation(view), .. }) => {
-                if self.tracks.get(conversation).is_some() {
+            Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) => {
+                let Some(sent) = self.tracks.get(conversation).map(|track| track.sent) else { return };
+                let is_new_there = from_seq < view.head;
+                if self.party.agent().is_some() && view.row.state == RowState::Closed && is_new_there && sent == after {
+                    // Whoever gave it had not heard of its end, and the client has heard of nothing else.
+                    context.gateway.engine.unfollow(context.session(), Address::Conversation(conversation));
+                    if self.tracks.unfollow(conversation) {
+                        tell_unfollowed(conversation, context);
+                    }
+                } else {
                     self.missed(conversation, view.head);
                     self.go_on(context);
                 }

@@ -341,7 +341,9 @@ impl Open {
             }
             (Render::PerhapsGiven { conversation }, answer) => return self.perhaps_given(conversation, answer, context),
             (Render::FollowAnew { what }, answer) => return self.follows_anew(what, answer, context),
-            (Render::Confirm { conversation }, answer) => return self.confirmed(conversation, answer, context),
+            (Render::Confirm { conversation, after }, answer) => {
+                return self.confirmed((conversation, after), answer, context);
+            }
             (Render::FollowLater { conversation, after }, answer) => {
                 self.is_going_on = false;
                 if let Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) = answer {

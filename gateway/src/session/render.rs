@@ -45,7 +45,7 @@ pub(super) enum Render {
     /// What is followed already, asked for again since others serve it now.
     FollowAnew { what: Address },
     /// A conversation that the engine has led the session to, asked for, should whoever led it there not serve it any more.
-    Confirm { conversation: ConversationId },
+    Confirm { conversation: ConversationId, after: u64 },
     /// A part of a log.
     History { conversation: ConversationId, forward: bool },
     /// A part of a log for a client that was behind, and the last event it had heard of when that was asked.
