@@ -90,6 +90,9 @@ impl Story {
             let [claimed, released] = [3, 4].map(|at: usize| log[at]["at"].as_u64().expect("a time"));
             assert!(released >= claimed + RELEASE_AFTER_MS, "not early: {log:?}");
         }
+        for conversation in self.left.clone() {
+            assert_eq!(types(&self.log(&conversation).await), "started queued message closed");
+        }
     }
 
     async fn log(&mut self, conversation: &str) -> Vec<Value> {
@@ -105,7 +108,7 @@ impl Story {
             let open = self.rows("open").await;
             let closed = self.rows("closed").await;
             let is_empty = |queue: &Value| queue["waiting"] == 0 && queue["active"] == 0;
-            let all: Vec<&String> = self.released.iter().chain([&self.main, &self.blocked]).collect();
+            let all: Vec<&String> = self.released.iter().chain(&self.left).chain([&self.main, &self.blocked]).collect();
             if queues["queues"].as_array().expect("queues").iter().all(is_empty)
                 && open.is_empty()
                 && closed.len() == all.len()

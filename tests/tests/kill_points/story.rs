@@ -21,6 +21,11 @@ const BURST: u64 = 5;
 /// After so long without a word an agent loses the claim.
 pub(crate) const RELEASE_AFTER_MS: u64 = 1_000;
 
+/// The other engine is restarted so often at most until the doomed one has died of it.
+const MOVES_MAX: usize = 10;
+/// So many conversations are begun before each time: about half of them are the doomed one's.
+const MINDS: usize = 4;
+
 /// Ended conversations that a customer may still reach: more cannot be resumed.
 const REACHABLE: usize = 8;
 
@@ -63,6 +68,8 @@ pub(crate) struct Story {
     pub(crate) blocked: String,
     /// Released by time.
     pub(crate) released: Vec<String>,
+    /// Ended by their customer while they waited.
+    pub(crate) left: Vec<String>,
 }
 
 impl Story {
@@ -71,9 +78,10 @@ impl Story {
         let world = &stage.world;
         let (vera, bob) = (world.customer("Vera").await, world.customer("Bob").await);
         let people = vec![vera, bob, world.agent(&world.acme.anna).await, world.agent(&world.acme.ben).await];
-        let (deeds, said, released) = (Vec::new(), Vec::new(), Vec::new());
+        let (deeds, said) = (Vec::new(), Vec::new());
         let (main, blocked) = (String::new(), String::new());
-        let mut story = Self { stage, people, deeds, said, was_unavailable: false, keys: 0, main, blocked, released };
+        let (released, left) = (Vec::new(), Vec::new());
+        let mut story = Self { stage, people, deeds, said, was_unavailable: false, keys: 0, main, blocked, released, left };
         story.blocked = story.start(BOB, &story.sales(), "Is anybody there?").await;
         story
     }
@@ -92,10 +100,13 @@ impl Story {
         match interlude {
             Interlude::Nothing => {}
             Interlude::ShardsMove => {
-                while !self.stage.is_dead() {
+                for _ in 0..MOVES_MAX {
+                    self.change_minds().await;
                     self.stage.move_shards().await;
-                    self.deed(VERA, "metadata.update", json!({ "conversation": self.main, "metadata": {} })).await;
                     self.stage.mend().await;
+                    if self.stage.is_dead() {
+                        break;
+                    }
                 }
             }
             Interlude::OtherKilled => self.stage.kill_other().await,
@@ -180,6 +191,15 @@ impl Story {
         self.deed(VERA, "conversation.leave", json!({ "conversation": released })).await;
     }
 
+    /// Conversations that end before anybody has picked them: each tells its queue, once, that it waits no more.
+    async fn change_minds(&mut self) {
+        for _ in 0..MINDS {
+            let started = self.start(VERA, &self.support(), "Never mind").await;
+            self.deed(VERA, "conversation.leave", json!({ "conversation": started })).await;
+            self.left.push(started);
+        }
+    }
+
     // ---- asking
 
     async fn start(&mut self, who: usize, queue: &str, message: &str) -> String {
@@ -243,7 +263,7 @@ impl Story {
             match self.people[who].try_resume().await {
                 Some(Ok(opened)) => {
                     // Agents may name what they do not see any more.
-                    let may_miss = who >= ANNA || self.released.len() + 1 > REACHABLE;
+                    let may_miss = who >= ANNA || self.released.len() + self.left.len() + 1 > REACHABLE;
                     assert!(opened["resumed"] == true || may_miss, "{opened}");
                     return;
                 }
