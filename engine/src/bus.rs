@@ -101,11 +101,6 @@ impl LocalBus {
         self.gateways.load().iter().for_each(|gateway| gateway.moved(moved));
     }
 
-    /// Is there still such a session of this process?
-    pub(crate) fn is_there(&self, session: SessionRef) -> bool {
-        self.gateways.load().get(session.gateway as usize).is_none_or(|gateway| gateway.is_there(session.session))
-    }
-
     /// The gateways of this process begin anew.
     pub(crate) fn reset(&self) {
         self.gateways.load().iter().for_each(|gateway| gateway.reset());

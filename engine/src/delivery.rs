@@ -37,7 +37,8 @@ pub enum Delivery {
     /// A notice; the same `Arc` goes to every session that is told.
     Notice(Arc<Shared<Notice>>),
     /// The session follows a conversation that it did not ask for: one it was given, or that another
-    /// session of the same account began. Its events after `from_seq` come next.
+    /// session of the same account began. Its events after `from_seq` come next. It counts as connected there until it is said
+    /// to [unfollow](crate::Engine::unfollow) it: also if it has ended, or ends without having heard of this.
     Following {
         /// Which.
         conversation: ConversationId,
@@ -56,11 +57,6 @@ pub enum Delivery {
 pub trait Deliver: Send + Sync + 'static {
     /// In order, for each session.
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
-
-    /// Is there still such a session? Where it cannot be told: yes.
-    fn is_there(&self, _session: u64) -> bool {
-        true
-    }
 
     /// Other processes serve these entities now, or the same ones have forgotten who follows: every session follows again what
     /// it follows there, from where it is.

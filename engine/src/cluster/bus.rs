@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use jono_domain::id::OrganisationId;
-use jono_domain::message::Address;
 use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
@@ -367,16 +366,7 @@ impl ClusterBus {
         reply_to.answer(answer, batch);
     }
 
-    fn deliver_here(&self, mut batch: Vec<(SessionRef, Delivery)>) {
-        // One that has ended may be led somewhere by what was long on its way: it follows nothing.
-        batch.retain(|(session, delivery)| match delivery {
-            Delivery::Following { conversation, .. } if !self.local.is_there(*session) => {
-                let _ =
-                    self.post(Letter::Unfollow { session: *session, what: Address::Conversation(*conversation), is_led: false });
-                false
-            }
-            _ => true,
-        });
+    fn deliver_here(&self, batch: Vec<(SessionRef, Delivery)>) {
         if !batch.is_empty() {
             self.local.deliver(batch);
         }

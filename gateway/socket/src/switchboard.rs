@@ -32,8 +32,9 @@ impl<M: Send + 'static> Switchboard<M> {
     /// gone, the message is dropped; its session's `closed` has said so.
     pub fn tell(&self, id: SocketId, message: M) {
         if let Some(port) = self.ports.get(id.worker()) {
-            port.lock().push(id, message);
+            let refused = port.lock().push(id, message);
             port.waker.wake();
+            drop(refused);
         }
     }
 
@@ -51,11 +52,11 @@ impl<M: Send + 'static> Switchboard<M> {
                 continue;
             }
             let mut inbox = port.lock();
-            for (id, message) in batch {
-                inbox.push(id, message);
-            }
+            let refused: Vec<M> = batch.into_iter().filter_map(|(id, message)| inbox.push(id, message)).collect();
             drop(inbox);
             port.waker.wake();
+            // What ends with a message may tell others: not while the inbox is locked.
+            drop(refused);
         }
     }
 
@@ -107,12 +108,15 @@ pub(crate) struct Taken<M> {
 }
 
 impl<M> Inbox<M> {
-    fn push(&mut self, id: SocketId, message: M) {
+    /// Gives back what there is no room for.
+    #[must_use]
+    fn push(&mut self, id: SocketId, message: M) -> Option<M> {
         if self.messages.len() < self.waiting_max {
             self.messages.push((id, message));
-        } else {
-            self.overrun.insert(id);
+            return None;
         }
+        self.overrun.insert(id);
+        Some(message)
     }
 }
 
@@ -165,5 +169,23 @@ mod tests {
         assert_eq!(taken.overrun.into_iter().collect::<Vec<_>>(), [id(3)]);
         assert_eq!(order, Order::Serve);
         assert_eq!(board.waiting(), 0);
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_may_tell_as_it_ends() {
+        struct Echo(Option<Arc<Switchboard<Echo>>>);
+        impl Drop for Echo {
+            fn drop(&mut self) {
+                if let Some(board) = &self.0 {
+                    board.tell(SocketId::new(0, 2, 0), Echo(None));
+                }
+            }
+        }
+        let board = Arc::new(Switchboard::new(1, 1));
+        let echo = || Echo(Some(Arc::clone(&board)));
+        board.tell(SocketId::new(0, 1, 0), Echo(None));
+        board.tell(SocketId::new(0, 1, 0), echo());
+        board.tell_many([(SocketId::new(0, 1, 0), echo()), (SocketId::new(7, 1, 0), echo())]);
+        assert_eq!(board.port(0).lock().overrun.len(), 2);
     }
 }

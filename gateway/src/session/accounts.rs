@@ -1,6 +1,6 @@
 //! Which sockets of this process belong to which account, so that nobody has too many.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jono_domain::id::{AgentId, CustomerId};
@@ -49,25 +49,6 @@ impl Accounts {
     fn lock(&self) -> MutexGuard<'_, HashMap<Account, Vec<u64>>> {
         // Every step leaves the map whole, so a poisoned one is usable.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The sockets of this process that have not been closed, whether their session is open or not.
-#[derive(Default)]
-pub(super) struct Present(Mutex<HashSet<u64>>);
-
-impl Present {
-    pub(super) fn set(&self, socket: u64, is_present: bool) {
-        let mut present = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_present {
-            present.insert(socket);
-        } else {
-            present.remove(&socket);
-        }
-    }
-
-    pub(super) fn has(&self, socket: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&socket)
     }
 }
 

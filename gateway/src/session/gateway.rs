@@ -1,8 +1,8 @@
 //! What all sessions of a process share, and how the socket layer and the engine reach them.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use jono_domain::id::{AgentId, CustomerId};
 use jono_engine::Engine;
@@ -10,7 +10,8 @@ use jono_engine::delivery::{Deliver, Delivery, Moved, SessionRef};
 use jono_socket::{Admit, HttpRefusal, SocketId, StatusCode, Switchboard, UpgradeHead, header};
 
 use super::WireSession;
-use super::accounts::{Account, Accounts, Present};
+use super::accounts::{Account, Accounts};
+use super::led::Led;
 use super::limits::SessionLimits;
 use super::seam::Backend;
 use super::starts::{Network, Starts};
@@ -28,6 +29,8 @@ const ORIGIN_BYTES_MAX: usize = 512;
 pub enum Told {
     /// By the engine.
     Delivery(Delivery),
+    /// By the engine, that it follows a conversation without having asked: must not be lost.
+    Led(Box<Led>),
     /// The account has too many sessions, and this is the oldest.
     Superseded,
     /// The server is going.
@@ -89,11 +92,10 @@ pub struct Gateway {
     pub(super) settings: SessionSettings,
     /// As the engine numbered this gateway.
     pub(super) number: u64,
-    accounts: Arc<Accounts>,
-    present: Arc<Present>,
+    accounts: Accounts,
     tell: Arc<Tell>,
     draining: AtomicBool,
-    moves: Arc<Moves>,
+    moves: Moves,
 }
 
 /// How often entities have moved, and how often all sessions had to begin anew: for those that are being opened.
@@ -117,17 +119,10 @@ impl Gateway {
     /// Attaches to the engine: deliveries go to whatever this tells, by the numbers of [`Sink::id`](super::Sink::id).
     #[must_use]
     pub fn attach_to(engine: Engine, auth: Arc<Auth>, settings: SessionSettings, tell: Arc<Tell>) -> Arc<Self> {
-        let (accounts, present, moves) =
-            (Arc::new(Accounts::default()), Arc::new(Present::default()), Arc::new(Moves::default()));
-        let deliver = EngineDeliver {
-            tell: Arc::clone(&tell),
-            accounts: Arc::clone(&accounts),
-            present: Arc::clone(&present),
-            moves: Arc::clone(&moves),
-        };
-        let number = engine.attach_gateway(Arc::new(deliver));
-        let draining = AtomicBool::new(false);
-        Arc::new(Self { engine: Box::new(engine), auth, settings, number, accounts, present, tell, draining, moves })
+        Arc::new_cyclic(|gateway| {
+            let number = engine.attach_gateway(Arc::new(EngineDeliver(Weak::clone(gateway))));
+            Self::of(Box::new(engine), auth, settings, number, tell)
+        })
     }
 
     #[cfg(test)]
@@ -138,17 +133,12 @@ impl Gateway {
         number: u64,
         tell: Arc<Tell>,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            engine,
-            auth,
-            settings,
-            number,
-            accounts: Arc::default(),
-            present: Arc::default(),
-            tell,
-            draining: AtomicBool::new(false),
-            moves: Arc::default(),
-        })
+        Arc::new(Self::of(engine, auth, settings, number, tell))
+    }
+
+    fn of(engine: Box<dyn Backend>, auth: Arc<Auth>, settings: SessionSettings, number: u64, tell: Arc<Tell>) -> Self {
+        let (accounts, moves) = (Accounts::default(), Moves::default());
+        Self { engine, auth, settings, number, accounts, tell, draining: AtomicBool::new(false), moves }
     }
 
     /// Counts of what would have been told to a session that was open: one that is being opened compares them.
@@ -160,7 +150,12 @@ impl Gateway {
     /// drain closes them.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        (self.tell)(&mut self.accounts.all().into_iter().map(|socket| (socket, Told::Draining)));
+        self.tell_all(|| Told::Draining);
+    }
+
+    /// Every session that is open.
+    fn tell_all(&self, told: impl Fn() -> Told) {
+        (self.tell)(&mut self.accounts.all().into_iter().map(|socket| (socket, told())));
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -176,11 +171,6 @@ impl Gateway {
         if let Some(superseded) = self.accounts.enter(account, socket, max) {
             (self.tell)(&mut std::iter::once((superseded, Told::Superseded)));
         }
-    }
-
-    /// There is such a socket from now on, or no more.
-    pub(super) fn set_present(&self, socket: u64, is_present: bool) {
-        self.present.set(socket, is_present);
     }
 
     pub(super) fn leave(&self, account: Account, socket: u64) {
@@ -273,36 +263,31 @@ pub(super) fn judge(
     }
 }
 
-/// Takes the engine's deliveries to sockets.
-struct EngineDeliver {
-    tell: Arc<Tell>,
-    accounts: Arc<Accounts>,
-    present: Arc<Present>,
-    moves: Arc<Moves>,
-}
-
-impl EngineDeliver {
-    fn tell_all(&self, told: impl Fn() -> Told) {
-        (self.tell)(&mut self.accounts.all().into_iter().map(|socket| (socket, told())));
-    }
-}
+/// Takes the engine's deliveries to sockets. The engine outlives the gateway.
+struct EngineDeliver(Weak<Gateway>);
 
 impl Deliver for EngineDeliver {
-    fn is_there(&self, session: u64) -> bool {
-        self.present.has(session)
-    }
-
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
-        (self.tell)(&mut batch.into_iter().map(|(session, delivery)| (session.session, Told::Delivery(delivery))));
+        let Some(gateway) = self.0.upgrade() else { return };
+        let told = batch.into_iter().map(|(session, delivery)| {
+            let told = match delivery {
+                Delivery::Following { .. } => Told::Led(Box::new(Led::new(session, delivery, Weak::clone(&self.0)))),
+                delivery => Told::Delivery(delivery),
+            };
+            (session.session, told)
+        });
+        (gateway.tell)(&mut { told });
     }
 
     fn moved(&self, moved: &Moved) {
-        self.moves.moved.fetch_add(1, Ordering::SeqCst);
-        self.tell_all(|| Told::Moved(moved.clone()));
+        let Some(gateway) = self.0.upgrade() else { return };
+        gateway.moves.moved.fetch_add(1, Ordering::SeqCst);
+        gateway.tell_all(|| Told::Moved(moved.clone()));
     }
 
     fn reset(&self) {
-        self.moves.reset.fetch_add(1, Ordering::SeqCst);
-        self.tell_all(|| Told::Reset);
+        let Some(gateway) = self.0.upgrade() else { return };
+        gateway.moves.reset.fetch_add(1, Ordering::SeqCst);
+        gateway.tell_all(|| Told::Reset);
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use jono_domain::message::Address;
 use jono_domain::time::Time;
-use jono_engine::delivery::{Delivery, SessionRef};
+use jono_engine::delivery::SessionRef;
 use jono_socket::{Closed, Text};
 
 use super::gateway::{Gateway, Origin, Told};
@@ -61,7 +60,6 @@ impl Life {
     /// The socket is open; nothing comes before this.
     pub fn opened(&mut self, sink: &mut dyn Sink) {
         self.socket = sink.id();
-        self.gateway.set_present(self.socket, true);
     }
 
     /// One text frame.
@@ -130,18 +128,16 @@ impl Life {
 
     /// Something came from another thread.
     pub fn told(&mut self, told: Told, now: Time, sink: &mut dyn Sink) {
-        if let Told::Delivery(Delivery::Following { conversation, .. }) = &told
-            && (self.is_closing || matches!(self.state, State::Fresh(_) | State::Closing))
-        {
-            // Nobody will unfollow it when the session ends.
-            let session = SessionRef { gateway: self.gateway.number, session: self.socket };
-            return self.gateway.engine.unfollow(session, Address::Conversation(*conversation));
-        }
         if self.is_closing {
             return;
         }
         let state = std::mem::replace(&mut self.state, State::Closing);
         let context = &mut Context { gateway: &self.gateway, replies: &mut self.replies, network: self.network, sink, now };
+        let told = match (told, &state) {
+            // From now on the session unfollows it when it ends.
+            (Told::Led(led), State::Opening(_) | State::Open(_)) => Told::Delivery(led.take()),
+            (told, _) => told,
+        };
         self.state = match (told, state) {
             (_, State::Closing) => State::Closing,
             (Told::Delivery(delivery), State::Open(mut open)) => {
@@ -152,7 +148,7 @@ impl Life {
                 went_on(opening.told(delivery, context), context, &mut self.is_closing)
             }
             // Of an open that failed.
-            (Told::Delivery(_), state @ State::Fresh(_)) => state,
+            (Told::Delivery(_) | Told::Led(_), state) => state,
             (Told::Moved(moved), State::Open(mut open)) => {
                 open.moved(&moved, context);
                 State::Open(open)
@@ -191,7 +187,6 @@ impl Life {
 
     /// The socket is closed: nothing is followed any more.
     pub fn closed(&mut self, cause: Closed) {
-        self.gateway.set_present(self.socket, false);
         let session = SessionRef { gateway: self.gateway.number, session: self.socket };
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Fresh(_) | State::Closing => {}

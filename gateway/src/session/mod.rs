@@ -6,7 +6,7 @@
 //! client has been told.
 //!
 //! Reading order: `gateway` (what sessions share), `life` (fresh, opening, open), `opening` (the steps of
-//! `session.open`), `admission` (who it is), `held_back` (what comes meanwhile), `opened` (the result), `open`
+//! `session.open`), `admission` (who it is), `led` (where it is led unasked), `held_back` (what comes meanwhile), `opened` (the result), `open`
 //! (requests and deliveries), `plan` (what each method asks of the engine), `render` (what is made of the
 //! answers), `tracks` (how far the client has been told), `catching_up` (how it comes to have the rest),
 //! `moving` (what is followed elsewhere from now on), `replies`, `starts` (what one address may begin), `limits`.
@@ -20,6 +20,7 @@ mod admission;
 mod catching_up;
 mod gateway;
 mod held_back;
+mod led;
 mod life;
 mod limits;
 mod moving;
@@ -38,6 +39,7 @@ mod tracks;
 mod tests;
 
 pub use gateway::{Gateway, GatewayAdmit, Ids, SOCKET_PATH, SUBPROTOCOLS, SessionSettings, Tell, Told};
+pub use led::Led;
 pub use life::Life;
 pub use limits::{Allowance, Rates, SessionLimits};
 pub use seam::{Backend, Sink};

@@ -1,6 +1,7 @@
 //! `session.open`.
 
 use super::*;
+use crate::session::Led;
 use crate::session::gateway::judge;
 
 fn open(peer: &mut Peer, params: Value) -> u64 {
@@ -348,6 +349,41 @@ fn what_was_followed_is_unfollowed_whenever_the_socket_closes() {
         assert!(world.engine.followed.lock().unwrap().is_empty(), "{:?}", world.engine.followed.lock().unwrap());
         peer.life.closed(jono_socket::Closed::Lost);
     }
+}
+
+#[test]
+fn a_session_that_does_not_hear_that_it_is_led_somewhere_does_not_follow() {
+    let world = World::new();
+    let is_unfollowed = || {
+        world
+            .engine
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|it| matches!(it, Asked::Unfollow(what) if *what == Address::Conversation(conversation(4))))
+    };
+    let new = || {
+        world.engine.asked.lock().unwrap().clear();
+        let session = SessionRef { gateway: 3, session: 77 };
+        Told::Led(Box::new(Led::new(session, led(4, view(conversation(4), 0), 0), Arc::downgrade(&world.gateway))))
+    };
+    // On its way when the socket closed.
+    drop(new());
+    assert!(is_unfollowed());
+
+    let mut peer = world.peer();
+    peer.life.told(new(), NOW, &mut peer.sink);
+    assert!(is_unfollowed(), "nobody has opened it");
+
+    open(&mut peer, json!({ "role": "agent", "token": world.tokens["Ann"] }));
+    peer.answer_opening(&[], &[]);
+    peer.life.told(new(), NOW, &mut peer.sink);
+    assert!(!is_unfollowed());
+    peer.life.closed(jono_socket::Closed::Lost);
+    assert!(is_unfollowed(), "by its session");
+    peer.life.told(new(), NOW, &mut peer.sink);
+    assert!(is_unfollowed(), "it has ended");
 }
 
 #[test]

@@ -4,27 +4,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jono_domain::organisation::{Change, Command};
-use jono_engine::delivery::Deliver;
 use jono_engine::{Engine, EngineConfig};
 use jono_store::MemoryStore;
 
 use super::*;
 
-/// Keeps what the engine delivers until the test hands it to the sessions.
-#[derive(Default)]
-struct Post(Mutex<Vec<(SessionRef, Delivery)>>);
-
-struct Postman(Arc<Post>);
-
-impl Deliver for Postman {
-    fn deliver(&self, batch: Vec<(SessionRef, Delivery)>) {
-        self.0.0.lock().unwrap().extend(batch);
-    }
-}
+/// What is told to sockets, until the test hands it over.
+type Post = Arc<Mutex<Vec<(u64, Told)>>>;
 
 struct Real {
     gateway: Arc<Gateway>,
-    post: Arc<Post>,
+    post: Post,
     peers: HashMap<u64, (Life, Wire)>,
     tokens: BTreeMap<&'static str, String>,
 }
@@ -73,10 +63,11 @@ impl Real {
             let order = Order::Organisation(organisation(), Box::new(Command::Change(Box::new(change))));
             engine.ask(Who::Root, None, order).await.unwrap();
         }
-        let post = Arc::new(Post::default());
-        let number = engine.attach_gateway(Arc::new(Postman(Arc::clone(&post))));
+        let post = Post::default();
+        let kept = Arc::clone(&post);
+        let tell = move |told: &mut dyn Iterator<Item = (u64, Told)>| kept.lock().unwrap().extend(told);
         let auth = Arc::new(Auth::new(engine.secret()));
-        let gateway = Gateway::new(Box::new(engine), auth, SessionSettings::default(), number, Arc::new(|_| {}));
+        let gateway = Gateway::attach_to(engine, auth, SessionSettings::default(), Arc::new(tell));
         Self { gateway, post, peers: HashMap::new(), tokens }
     }
 
@@ -92,9 +83,9 @@ impl Real {
     }
 
     fn post(&mut self) {
-        for (session, delivery) in std::mem::take(&mut *self.post.0.lock().unwrap()) {
-            if let Some((life, wire)) = self.peers.get_mut(&session.session) {
-                life.told(Told::Delivery(delivery), crate::auth::now(), wire);
+        for (socket, told) in std::mem::take(&mut *self.post.lock().unwrap()) {
+            if let Some((life, wire)) = self.peers.get_mut(&socket) {
+                life.told(told, crate::auth::now(), wire);
             }
         }
     }
