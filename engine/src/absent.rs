@@ -73,12 +73,13 @@ impl Host {
             Err(refusal) => return self.send([Output::Reply(follow.reply_to, Err(refusal))]),
         };
         let state = state.describe(customer, audience, &context);
-        let (followers, ticket) = (self.followers_of(follow.what), self.next_ticket());
-        if followers.borrow().contains(follow.session) {
-            // The request has come twice.
-            followers.borrow_mut().asks(follow.session);
-            return self.send([Output::Reply(follow.reply_to, Ok(Outcome::Following { state, audience, from_seq: 0 }))]);
+        let followers = self.followers_of(follow.what);
+        let again = followers.borrow_mut().again(follow.session, unasked);
+        if let Some(is_live) = again {
+            let outcome = is_live.then_some(Outcome::Following { state, audience, from_seq: 0 });
+            return self.send([Output::Reply(follow.reply_to, outcome.ok_or_else(unavailable))]);
         }
+        let ticket = self.next_ticket();
         followers.borrow_mut().add(ticket, &follow, audience, 0, unasked);
         let catch_up = CatchUp { follow, unasked, audience, head: 0, state, followers, ticket };
         self.send([Output::CatchUp(Box::new(catch_up))]);
@@ -87,7 +88,7 @@ impl Host {
     /// A session no longer follows an entity that is not loaded.
     fn forget_follower(&self, address: Address, session: SessionRef, is_led: bool) {
         let Some(followers) = self.known_followers(address) else { return };
-        let led = followers.borrow_mut().remove_as(session, is_led);
+        let led = followers.borrow_mut().remove(session, is_led);
         led.into_iter().flatten().for_each(|conversation| self.post_unfollow(session, Address::Conversation(conversation)));
         if followers.borrow().is_empty() {
             self.drop_followers(address);

@@ -60,10 +60,6 @@ impl Followers {
         self.0.iter()
     }
 
-    pub(crate) fn contains(&self, session: SessionRef) -> bool {
-        self.0.iter().any(|follower| follower.session == session)
-    }
-
     /// How many follow, customers and agents.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let customers = self.0.iter().filter(|follower| follower.audience == Audience::Customer).count();
@@ -79,21 +75,19 @@ impl Followers {
         self.0.push(Follower { session, who, audience, ticket, stage, led: Vec::new(), has_asked });
     }
 
-    /// The session is gone; these are the conversations it was led to. `None` if it was not there.
-    pub(crate) fn remove(&mut self, session: SessionRef) -> Option<Vec<ConversationId>> {
-        let at = self.0.iter().position(|follower| follower.session == session)?;
+    /// The request of a session that follows already: `None` if it does not. Otherwise whether it is told at once: before it has
+    /// been sent what it missed, it is not known that it will follow, since the log may not be readable.
+    pub(crate) fn again(&mut self, session: SessionRef, unasked: bool) -> Option<bool> {
+        let follower = self.0.iter_mut().find(|follower| follower.session == session)?;
+        follower.has_asked |= !unasked;
+        Some(matches!(follower.stage, Stage::Live))
+    }
+
+    /// The session is gone, or, with `is_led`, is not led here any more, and did not ask for this itself; these are the
+    /// conversations that it was led to. `None` if it was not there, or stays.
+    pub(crate) fn remove(&mut self, session: SessionRef, is_led: bool) -> Option<Vec<ConversationId>> {
+        let at = self.0.iter().position(|follower| follower.session == session && !(is_led && follower.has_asked))?;
         Some(self.0.remove(at).led)
-    }
-
-    /// A session that follows asks for it, too.
-    pub(crate) fn asks(&mut self, session: SessionRef) {
-        self.0.iter_mut().filter(|follower| follower.session == session).for_each(|follower| follower.has_asked = true);
-    }
-
-    /// As [`Followers::remove`]; with `is_led` only if it did not ask for this itself.
-    pub(crate) fn remove_as(&mut self, session: SessionRef, is_led: bool) -> Option<Vec<ConversationId>> {
-        let has_asked = self.0.iter().any(|follower| follower.session == session && follower.has_asked);
-        if is_led && has_asked { None } else { self.remove(session) }
     }
 
     /// The sessions of a process that is gone, each with the conversations that it was led to; `None` if there were none.
@@ -111,13 +105,8 @@ impl Followers {
 
     /// Ends the following that this ticket is for, as [`Followers::remove`] does.
     pub(crate) fn remove_ticket(&mut self, ticket: u64) -> Option<Vec<ConversationId>> {
-        let session = self.0.iter().find(|follower| follower.ticket == ticket)?.session;
-        self.remove(session)
-    }
-
-    /// Is the session still being sent what it has missed?
-    pub(crate) fn is_catching_up(&self, session: SessionRef) -> bool {
-        self.0.iter().any(|follower| follower.session == session && !matches!(follower.stage, Stage::Live))
+        let at = self.0.iter().position(|follower| follower.ticket == ticket)?;
+        Some(self.0.remove(at).led)
     }
 
     /// How the following stands that this ticket is for.

@@ -132,7 +132,7 @@ impl Host {
                 }
                 Output::Expel(followers, what, sessions) => {
                     for session in sessions {
-                        followers.borrow_mut().remove(session);
+                        followers.borrow_mut().remove(session, false);
                         if let Address::Conversation(conversation) = what {
                             deliveries.push((session, Delivery::Unfollowed(conversation)));
                         }

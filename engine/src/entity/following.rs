@@ -37,16 +37,10 @@ impl<M: Kind> Entity<M> {
             Reply::Conversation(view) => view.head,
             _ => 0,
         };
-        if followers.borrow().contains(follow.session) {
-            if !unasked {
-                followers.borrow_mut().asks(follow.session);
-            }
-            // Whether it will follow is not known before it has been sent what it missed: the log may not be readable.
-            let answer = match followers.borrow().is_catching_up(follow.session) {
-                true => Err(unavailable()),
-                false => Ok(Outcome::Following { state, audience, from_seq: head }),
-            };
-            return self.submit(None, vec![Output::Reply(follow.reply_to, answer)], None);
+        let again = followers.borrow_mut().again(follow.session, unasked);
+        if let Some(is_live) = again {
+            let outcome = is_live.then_some(Outcome::Following { state, audience, from_seq: head });
+            return self.submit(None, vec![Output::Reply(follow.reply_to, outcome.ok_or_else(unavailable))], None);
         }
         let ticket = self.host.next_ticket();
         followers.borrow_mut().add(ticket, &follow, audience, head, unasked);
@@ -87,7 +81,7 @@ impl<M: Kind> Entity<M> {
     pub(super) fn unfollow(&mut self, session: SessionRef, is_led: bool) {
         tracing::trace!(what = ?self.address, ?session, is_led, "unfollows");
         let Some(followers) = &self.followers else { return };
-        let led = followers.borrow_mut().remove_as(session, is_led);
+        let led = followers.borrow_mut().remove(session, is_led);
         // In order behind whatever led it there.
         led.into_iter().flatten().for_each(|conversation| self.host.post_unfollow(session, Address::Conversation(conversation)));
         self.count_followers();
