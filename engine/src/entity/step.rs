@@ -49,6 +49,7 @@ impl<M: Kind> Entity<M> {
             return self.submit(None, vec![output], None);
         }
         let Ask { who, key, order, hops, .. } = ask;
+        let may_come_twice = order.may_come_twice();
         let Some(command) = M::command(order) else { return };
         let decided = {
             let directory = self.host.directory.load();
@@ -69,6 +70,8 @@ impl<M: Kind> Entity<M> {
                 {
                     self.recent.remember(ident, M::order(self.id, command.clone()), Fate::SentOn(order.clone()));
                 }
+                // A commit that would only store such an answer is one too many: typing has keys, too.
+                let key = key.filter(|_| write.is_some() || !may_come_twice);
                 let asker = Asker { who, key, reply_to: reply_to.take().unwrap_or(ReplyTo::Nobody), hops };
                 let is_tale = who == Who::Engine && write.is_some();
                 let tale = is_tale.then(|| Tale { order: M::order(self.id, command), told: hops });
