@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fastrand::Rng;
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use jono_store::{
     Answer, Batch, CommitError, Durability, EntityKey, FjallStore, IndexChange, Loaded, LogRange, OpenError, ReadError, ShardId,
@@ -39,19 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-}
-
-/// SplitMix64: the same seed, the same damage.
-#[derive(Clone)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
-    }
 }
 
 // ---- what was written
@@ -194,10 +182,10 @@ struct Damage {
 }
 
 /// A copy of the original in which something has changed.
-fn damaged(original: &Original, dir: &Path, dice: &mut Dice) -> Damage {
+fn damaged(original: &Original, dir: &Path, dice: &mut Rng) -> Damage {
     // What was closed in order is refused nearly always, so it is tried less often.
-    let is_closed = dice.below(4) == 0;
-    let kind = dice.below(if is_closed { 3 } else { 2 });
+    let is_closed = dice.usize(..4) == 0;
+    let kind = dice.usize(..if is_closed { 3 } else { 2 });
     let can_change = |(path, bytes): &&(PathBuf, Vec<u8>)| {
         let is_meant = match kind {
             0 => is_journal(path),
@@ -207,7 +195,7 @@ fn damaged(original: &Original, dir: &Path, dice: &mut Dice) -> Damage {
         is_meant && !bytes.is_empty() && !path.ends_with("lock")
     };
     let files: Vec<_> = original.files.iter().filter(can_change).collect();
-    let (file, bytes) = files[dice.below(files.len())];
+    let (file, bytes) = files[dice.usize(..files.len())];
     let mut changed = bytes.clone();
     let end = if is_table(file) && !is_closed { TABLE_END_BYTES } else { 0 };
     let what = change(&mut changed, end, dice);
@@ -222,19 +210,19 @@ fn damaged(original: &Original, dir: &Path, dice: &mut Dice) -> Damage {
 }
 
 /// Leaves out so many bytes at the end.
-fn change(bytes: &mut Vec<u8>, end: usize, dice: &mut Dice) -> String {
+fn change(bytes: &mut Vec<u8>, end: usize, dice: &mut Rng) -> String {
     // Where there is something: the rest of a journal is empty.
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1).saturating_sub(end).max(1);
-    let at = dice.below(used);
-    let len_max = [8, 64, 512][dice.below(3)].min(used - at);
-    let len = 1 + dice.below(len_max);
-    match dice.below(5) {
+    let at = dice.usize(..used);
+    let len_max = [8, 64, 512][dice.usize(..3)].min(used - at);
+    let len = 1 + dice.usize(..len_max);
+    match dice.usize(..5) {
         0 => {
-            bytes[at] ^= 1 << dice.below(8);
+            bytes[at] ^= 1 << dice.usize(..8);
             format!("a bit of byte {at}")
         }
         1 => {
-            bytes[at..at + len].iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
+            bytes[at..at + len].iter_mut().for_each(|byte| *byte = dice.u8(..));
             format!("garbage of {len} bytes at {at}")
         }
         2 => {
@@ -243,7 +231,7 @@ fn change(bytes: &mut Vec<u8>, end: usize, dice: &mut Dice) -> String {
         }
         3 => {
             let len = len.min(used / 2).max(1).min(used - at);
-            let other = dice.below(used - len + 1);
+            let other = dice.usize(..(used - len + 1));
             let (one, two) = (bytes[at..at + len].to_vec(), bytes[other..other + len].to_vec());
             bytes[at..at + len].copy_from_slice(&two);
             bytes[other..other + len].copy_from_slice(&one);
@@ -363,9 +351,9 @@ fn assert_written_once(held: &Held, original: &Original) {
 
 /// One damage: the seed says which.
 fn try_one(originals: &[Original; 2], seed: u64) -> (Fate, bool) {
-    let mut dice = Dice(seed);
+    let mut dice = Rng::with_seed(seed);
     let dir = scratch();
-    let original = &originals[dice.below(2)];
+    let original = &originals[dice.usize(..2)];
     let damage = damaged(original, dir.path(), &mut dice);
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judge(original, dir.path(), &damage)));
     match tried {

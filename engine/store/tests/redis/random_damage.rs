@@ -4,6 +4,7 @@
 //! Two thousand damages each time; `STORE_DAMAGES=10000` tries more, `STORE_SEED` others.
 
 use bytes::Bytes;
+use fastrand::Rng;
 use jono_store::{
     Answer, Batch, CommitError, Durability, EntityKey, Epoch, IndexChange, Loaded, LogRange, ReadError, RedisStore, Store, Write,
     contract,
@@ -14,18 +15,6 @@ use crate::kit::{SHARD, connect};
 
 const DAMAGES: usize = 2_000;
 const ENTITIES: [&str; 3] = ["a", "aa", "b"];
-
-/// SplitMix64: the same seed, the same damage.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
-    }
-}
 
 /// Where a record is.
 #[derive(Clone, Debug)]
@@ -139,13 +128,13 @@ async fn fill(store: &RedisStore, epoch: Epoch) {
     store.constant("name", Bytes::from_static(b"value")).await.unwrap();
 }
 
-fn damaged(value: &[u8], others: &[(Place, Vec<u8>)], dice: &mut Dice) -> (Vec<u8>, &'static str) {
+fn damaged(value: &[u8], others: &[(Place, Vec<u8>)], dice: &mut Rng) -> (Vec<u8>, &'static str) {
     let mut changed = value.to_vec();
-    let at = dice.below(changed.len());
-    match dice.below(8) {
+    let at = dice.usize(..changed.len());
+    match dice.usize(..8) {
         0 => {
-            let len = 1 + dice.below(changed.len() - at);
-            changed[at..at + len].iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
+            let len = 1 + dice.usize(..(changed.len() - at));
+            changed[at..at + len].iter_mut().for_each(|byte| *byte = dice.u8(..));
             (changed, "garbage")
         }
         1 => {
@@ -153,17 +142,17 @@ fn damaged(value: &[u8], others: &[(Place, Vec<u8>)], dice: &mut Dice) -> (Vec<u
             (changed, "torn")
         }
         2 => {
-            changed.extend((0..1 + dice.below(20)).map(|_| dice.below(256) as u8));
+            changed.extend((0..1 + dice.usize(..20)).map(|_| dice.u8(..)));
             (changed, "longer")
         }
-        3 => (others[dice.below(others.len())].1.clone(), "another's"),
+        3 => (others[dice.usize(..others.len())].1.clone(), "another's"),
         4 => {
-            let other = dice.below(changed.len());
+            let other = dice.usize(..changed.len());
             changed.swap(at, other);
             (changed, "swapped bytes")
         }
         _ => {
-            changed[at] ^= 1 << dice.below(8);
+            changed[at] ^= 1 << dice.usize(..8);
             (changed, "a bit")
         }
     }
@@ -186,8 +175,8 @@ fn whatever_bytes_change_nothing_wrong_is_read() {
     let (mut reported, mut harmless) = (0, 0);
     let first = number("STORE_SEED", 1) as u64;
     for seed in first..first + number("STORE_DAMAGES", DAMAGES) as u64 {
-        let mut dice = Dice(seed);
-        let (place, value) = &all[dice.below(all.len())];
+        let mut dice = Rng::with_seed(seed);
+        let (place, value) = &all[dice.usize(..all.len())];
         let (changed, what) = damaged(value, &all, &mut dice);
         place.set(&mut raw, &changed);
         let told = format!("STORE_DAMAGES=1 STORE_SEED={seed}: {what} in {place:?}");

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use jono_domain::conversation::{Body, Entry, RowState};
 use jono_domain::id::{AgentId, ConversationId};
 use jono_domain::reply::Refusal;
@@ -13,22 +14,6 @@ use jono_store::ExchangeError;
 
 use super::kit::{Cluster, Part, State};
 use crate::kit::*;
-
-/// SplitMix64: the same seed, the same schedule.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// A customer who writes one message after the other.
 struct Writer {
@@ -48,7 +33,7 @@ struct Server {
 
 struct Play {
     cluster: Cluster,
-    dice: Dice,
+    dice: Rng,
     writers: Vec<Writer>,
     servers: Vec<Server>,
     story: Vec<String>,
@@ -73,7 +58,7 @@ impl Play {
             let client = cluster.agent(GATEWAYS[number], agent).await;
             servers.push(Server { client, agent, under_way: None, written: 0 });
         }
-        Self { cluster, dice: Dice(seed), writers, servers, story: Vec::new() }
+        Self { cluster, dice: Rng::with_seed(seed), writers, servers, story: Vec::new() }
     }
 
     fn note(&mut self, what: String) {
@@ -90,7 +75,7 @@ impl Play {
                 }
                 writer.under_way = None;
             }
-            if dice.one_in(6) {
+            if dice.usize(..6) == 0 {
                 writer.written += 1;
                 let order = message(writer.talk, &writer.written.to_string());
                 writer.under_way = Some(cluster.clients[writer.client].say(&cluster.processes, order));
@@ -109,9 +94,9 @@ impl Play {
                 }
                 server.under_way = None;
             }
-            if dice.one_in(8) {
-                let of = talk(dice.below(4) as u128);
-                let order = match dice.below(4) {
+            if dice.usize(..8) == 0 {
+                let of = talk(dice.usize(..4) as u128);
+                let order = match dice.usize(..4) {
                     0 => pick(SALES),
                     1 => claim(of),
                     2 => to(of, jono_domain::conversation::Command::Release { claim: None }),
@@ -141,14 +126,14 @@ impl Play {
         let spare: Vec<usize> = if engines.len() > 1 { engines.clone() } else { Vec::new() };
         let killable: Vec<usize> = spare.iter().copied().filter(|at| !GATEWAYS.contains(at)).collect();
         let troubled = self.troubled(State::Frozen).len() + self.troubled(State::Cut).len();
-        match self.dice.below(9) {
+        match self.dice.usize(..9) {
             0 if !killable.is_empty() && troubled == 0 => {
-                let at = killable[self.dice.below(killable.len())];
+                let at = killable[self.dice.usize(..killable.len())];
                 self.note(format!("{at} is killed"));
                 self.cluster.crash_engine(at);
             }
             1 if !killable.is_empty() => {
-                let at = killable[self.dice.below(killable.len())];
+                let at = killable[self.dice.usize(..killable.len())];
                 self.note(format!("{at} leaves"));
                 self.cluster.leave(at).await;
             }
@@ -157,12 +142,12 @@ impl Play {
                 self.cluster.join(Part::Engine).await;
             }
             3 if !killable.is_empty() && troubled == 0 => {
-                let at = killable[self.dice.below(killable.len())];
+                let at = killable[self.dice.usize(..killable.len())];
                 self.note(format!("{at} stands still"));
                 self.cluster.freeze(at);
             }
             4 if !spare.is_empty() && troubled == 0 => {
-                let at = spare[self.dice.below(spare.len())];
+                let at = spare[self.dice.usize(..spare.len())];
                 self.note(format!("{at} is cut off"));
                 self.cluster.cut(at);
             }
@@ -178,8 +163,8 @@ impl Play {
             }
             6 => {
                 let members = self.cluster.picture().await.members;
-                let to = members[self.dice.below(members.len())].node;
-                let count = 1 + self.dice.below(3);
+                let to = members[self.dice.usize(..members.len())].node;
+                let count = 1 + self.dice.usize(..3);
                 self.note(format!("{count} parcels to {to:?} are lost"));
                 self.cluster.exchange.faults().lose_parcels(to, count);
             }
@@ -188,7 +173,7 @@ impl Play {
                 self.cluster.processes.iter().for_each(|process| process.wire.lose_answers(2));
             }
             8 => {
-                let count = 1 + self.dice.below(5);
+                let count = 1 + self.dice.usize(..5);
                 self.note(format!("{count} sends fail"));
                 self.cluster.exchange.faults().fail_sends(count, &ExchangeError::Unavailable("planned".into()));
             }
@@ -199,7 +184,7 @@ impl Play {
     async fn run(&mut self) {
         for _ in 0..12 {
             self.something_happens().await;
-            let until = self.cluster.now_ms + [200, 600, 1_500][self.dice.below(3)];
+            let until = self.cluster.now_ms + [200, 600, 1_500][self.dice.usize(..3)];
             while self.cluster.now_ms < until {
                 self.people_act();
                 self.cluster.step().await;
