@@ -119,14 +119,16 @@ impl Host {
     fn committed(self: &Rc<Self>, all: Vec<Committed>) {
         let mut confirmed = Vec::new();
         for Committed { shard, epoch, steps, outcome } in all {
-            match outcome {
-                Ok(()) => confirmed.extend(steps),
-                Err(_) if is_broken(Rule::FailedCommitsAreUndone) => confirmed.extend(steps),
-                Err(error) => self.not_committed((shard, epoch), steps, &error),
-            }
             // Meanwhile the shard may have been given back, and have come again under another epoch.
-            let mut shards = self.shards.borrow_mut();
-            if let Some(state) = shards.get_mut(&shard).filter(|state| state.epoch() == epoch)
+            let is_here = self.epoch_of(shard) == Some(epoch);
+            match outcome {
+                Ok(()) if is_here => confirmed.extend(steps),
+                Ok(()) => self.send(steps.into_iter().flat_map(|step| step.outputs).collect::<Vec<_>>()),
+                Err(_) if is_broken(Rule::FailedCommitsAreUndone) => confirmed.extend(steps),
+                Err(error) => self.not_committed((shard, epoch), is_here, steps, &error),
+            }
+            if is_here
+                && let Some(state) = self.shards.borrow_mut().get_mut(&shard)
                 && state.end()
             {
                 self.line.put(shard);
@@ -138,21 +140,26 @@ impl Host {
         self.confirmed(confirmed);
     }
 
-    fn not_committed(self: &Rc<Self>, (shard, epoch): (ShardId, Epoch), steps: Vec<Step>, error: &CommitError) {
+    fn not_committed(self: &Rc<Self>, (shard, epoch): (ShardId, Epoch), is_here: bool, steps: Vec<Step>, error: &CommitError) {
         self.counters.commits_failed.add(1);
-        tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
-        let mut shards = self.shards.borrow_mut();
-        let state = shards.get_mut(&shard).filter(|state| state.epoch() == epoch);
-        let is_known = state.is_some();
-        let waiting = state.map(Shard::give_up).unwrap_or_default();
-        if matches!(error, CommitError::Fenced { .. }) {
+        let is_fenced = matches!(error, CommitError::Fenced { .. });
+        if is_fenced {
             self.counters.commits_fenced.add(1);
             self.tenure.fence(shard, epoch);
-            if is_known {
+        }
+        if !is_here {
+            tracing::warn!(shard = shard.0, %error, "a commit failed when its shard had gone");
+            return self.outlived(steps);
+        }
+        tracing::error!(shard = shard.0, %error, "a commit failed: its entities are loaded again");
+        let waiting = {
+            let mut shards = self.shards.borrow_mut();
+            let waiting = shards.get_mut(&shard).map(Shard::give_up).unwrap_or_default();
+            if is_fenced {
                 shards.remove(&shard);
             }
-        }
-        drop(shards);
+            waiting
+        };
         if matches!(error, CommitError::Unknown(_)) {
             self.failed(steps, waiting);
         } else {
@@ -182,26 +189,47 @@ mod tests {
     use crate::output::{Output, unavailable};
     use crate::request::ReplyTo;
 
+    const ENTITY: Address = Address::Conversation(ConversationId::from_bits(1));
+
+    fn host(tenure: &Arc<Tenure>) -> Rc<Host> {
+        let (bus, _inboxes) = LocalBus::new(1, 1);
+        Host::new(Common {
+            shard_count: 1,
+            store: Arc::new(MemoryStore::new()),
+            tenure: Arc::clone(tenure),
+            bus,
+            directory: Arc::new(ArcSwap::default()),
+            clock: ManualClock::at(Time(10)),
+            counters: Arc::new(Counters::default()),
+            panic_if: None,
+        })
+    }
+
+    #[test]
+    fn what_comes_of_a_commit_under_an_earlier_epoch_concerns_nobody_who_is_here_now() {
+        for outcome in [CommitError::Unknown("late".into()), CommitError::Fenced { current: Epoch(3) }] {
+            let host = host(&Tenure::for_ever());
+            host.own(ShardId(0), Epoch(2));
+            let (sender, mut answer) = oneshot::channel();
+            let said = Output::Reply(ReplyTo::Once(sender), Err(Refusal::QueueEmpty));
+            let steps = vec![Step::new(ENTITY, None, vec![said], None)];
+            host.committed(vec![Committed { shard: ShardId(0), epoch: Epoch(1), steps, outcome: Err(outcome) }]);
+            assert_eq!(answer.try_recv().expect("it is answered"), Err(unavailable()));
+            assert_eq!(host.epoch_of(ShardId(0)), Some(Epoch(2)));
+            assert!(host.residents.borrow().is_empty(), "nobody reads what others have written, and takes it for this");
+        }
+    }
+
     #[test]
     fn what_rests_on_no_write_is_said_by_an_owner_only() {
         for (until, expected) in [(11, Refusal::QueueEmpty), (10, unavailable())] {
-            let (tenure, (bus, _inboxes)) = (Tenure::not_yet(), LocalBus::new(1, 1));
+            let tenure = Tenure::not_yet();
             tenure.extend(Time(until));
-            let host = Host::new(Common {
-                shard_count: 1,
-                store: Arc::new(MemoryStore::new()),
-                tenure: Arc::clone(&tenure),
-                bus,
-                directory: Arc::new(ArcSwap::default()),
-                clock: ManualClock::at(Time(10)),
-                counters: Arc::new(Counters::default()),
-                panic_if: None,
-            });
+            let host = host(&tenure);
             host.own(ShardId(0), Epoch(1));
             let (sender, mut answer) = oneshot::channel();
             let refusal = Output::Reply(ReplyTo::Once(sender), Err(Refusal::QueueEmpty));
-            let entity = Address::Conversation(ConversationId::from_bits(1));
-            host.submit(ShardId(0), Step::new(entity, None, vec![refusal], None));
+            host.submit(ShardId(0), Step::new(ENTITY, None, vec![refusal], None));
             host.begin(ShardId(0), &Commits::new());
             assert_eq!(answer.try_recv().expect("it is answered"), Err(expected));
             assert_eq!(tenure.take_missed(), until == 10, "whoever beats hears of it");

@@ -297,39 +297,25 @@ impl Host {
     /// the entities look into the store again.
     pub(crate) fn failed(self: &Rc<Self>, doubtful: Vec<Step>, lost: Vec<Step>) {
         let mut outputs = Vec::new();
-        let mut entities = BTreeMap::new();
-        let doubtful = doubtful.into_iter().map(|step| (step, true));
-        for (mut step, is_doubtful) in doubtful.chain(lost.into_iter().map(|step| (step, false))) {
-            let (again, still_doubtful) = entities.entry(step.entity).or_insert_with(|| (Vec::new(), Vec::new()));
-            let mut left = Vec::new();
-            for output in std::mem::take(&mut step.outputs) {
-                match output {
-                    Output::Reply(reply_to, _) => outputs.push(Output::Reply(reply_to, Err(unavailable()))),
-                    Output::CatchUp(catch_up) => again.push(Parcel::FollowAgain((*catch_up).into())),
-                    output if rests_on_others(step.entity, &output) => outputs.push(output),
-                    Output::Post(letter) if is_doubtful && letter.is_tale() => left.push(Output::Post(letter)),
-                    Output::Post(letter) => outputs.push(Output::Reply(letter.into_reply_to(), Err(unavailable()))),
-                    output if is_doubtful => left.push(output),
-                    Output::Publish(..) | Output::FollowConversation(..) | Output::Expel(..) | Output::PublishOrganisation(_) => {
-                    }
-                }
-            }
-            if is_doubtful {
-                step.outputs = left;
-                still_doubtful.push(step);
-            } else {
-                outputs.extend(step.tale.and_then(Tale::again));
-            }
-        }
-        for (address, (again, still_doubtful)) in entities {
+        for (address, Undone { again, doubtful }) in undone(doubtful, lost, &mut outputs) {
             if let Some(resident) = self.residents.borrow().get(&address) {
                 resident.load.unconfirmed.set(0);
                 resident.load.stale.set(true);
-                resident.load.doubtful.borrow_mut().extend(still_doubtful);
+                resident.load.doubtful.borrow_mut().extend(doubtful);
             }
             // One that slept reads, and says again what it said.
             drop(self.take_sleeper(address));
             self.give(address, Parcel::Reload);
+            again.into_iter().for_each(|parcel| self.give(address, parcel));
+        }
+        self.send(outputs);
+    }
+
+    /// Steps that were decided when this process had their shards under other epochs. Whether they are stored cannot be found out
+    /// any more: the log may hold what others wrote in their place. Whoever has the entities now tells everybody anew.
+    pub(crate) fn outlived(self: &Rc<Self>, steps: Vec<Step>) {
+        let mut outputs = Vec::new();
+        for (address, Undone { again, .. }) in undone(Vec::new(), steps, &mut outputs) {
             again.into_iter().for_each(|parcel| self.give(address, parcel));
         }
         self.send(outputs);
@@ -355,4 +341,40 @@ fn rests_on_others(entity: Address, output: &Output) -> bool {
         (Address::Queue(_) | Address::Organisation(_), Output::Post(letter)) => letter.is_tale(),
         _ => false,
     }
+}
+/// What is left of an entity's steps that failed.
+#[derive(Default)]
+struct Undone {
+    /// Sessions that begin to follow once more.
+    again: Vec<Parcel>,
+    /// Without what can be refused.
+    doubtful: Vec<Step>,
+}
+
+/// Adds what is said at once.
+fn undone(doubtful: Vec<Step>, lost: Vec<Step>, outputs: &mut Vec<Output>) -> BTreeMap<Address, Undone> {
+    let mut entities: BTreeMap<Address, Undone> = BTreeMap::new();
+    let doubtful = doubtful.into_iter().map(|step| (step, true));
+    for (mut step, is_doubtful) in doubtful.chain(lost.into_iter().map(|step| (step, false))) {
+        let entity = entities.entry(step.entity).or_default();
+        let mut left = Vec::new();
+        for output in std::mem::take(&mut step.outputs) {
+            match output {
+                Output::Reply(reply_to, _) => outputs.push(Output::Reply(reply_to, Err(unavailable()))),
+                Output::CatchUp(catch_up) => entity.again.push(Parcel::FollowAgain((*catch_up).into())),
+                output if rests_on_others(step.entity, &output) => outputs.push(output),
+                Output::Post(letter) if is_doubtful && letter.is_tale() => left.push(Output::Post(letter)),
+                Output::Post(letter) => outputs.push(Output::Reply(letter.into_reply_to(), Err(unavailable()))),
+                output if is_doubtful => left.push(output),
+                Output::Publish(..) | Output::FollowConversation(..) | Output::Expel(..) | Output::PublishOrganisation(_) => {}
+            }
+        }
+        if is_doubtful {
+            step.outputs = left;
+            entity.doubtful.push(step);
+        } else {
+            outputs.extend(step.tale.and_then(Tale::again));
+        }
+    }
+    entities
 }

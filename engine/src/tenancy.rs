@@ -88,7 +88,8 @@ impl Host {
         read
     }
 
-    fn epoch_of(&self, shard: ShardId) -> Option<Epoch> {
+    /// The epoch under which this arbiter writes the shard.
+    pub(crate) fn epoch_of(&self, shard: ShardId) -> Option<Epoch> {
         self.shards.borrow().get(&shard).map(Shard::epoch)
     }
 

@@ -26,6 +26,10 @@ impl<M: Kind> Entity<M> {
 
     pub(super) fn loaded(&mut self, loaded: Result<Loaded, ReadError>, ctx: &mut ActorContext<Self>) {
         let Stage::Loading(_, waiting) = &mut self.stage else { return };
+        if !self.host.owns(self.shard) {
+            // It may hold what others have written meanwhile.
+            return self.stop_loading(ctx);
+        }
         let waiting = std::mem::take(waiting);
         self.host.counters.loads.add(1);
         match loaded.and_then(|loaded| self.restore(&loaded).map(|effects| (loaded, effects))) {
