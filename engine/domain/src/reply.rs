@@ -85,6 +85,12 @@ impl Refusal {
         Self::Invalid(Cow::Borrowed(field))
     }
 
+    /// The same may be granted a little later: nothing has been judged.
+    #[must_use]
+    pub fn is_for_later(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::RateLimited { .. })
+    }
+
     /// A conflict with its reason.
     #[must_use]
     pub fn conflict(why: &str) -> Self {

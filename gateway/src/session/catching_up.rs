@@ -12,7 +12,7 @@ use jono_domain::id::ConversationId;
 use jono_domain::limits::PAGE_EVENTS_MAX;
 use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
-use jono_domain::reply::{ConversationView, Refusal};
+use jono_domain::reply::{ConversationView, Reply};
 use jono_engine::delivery::Shared;
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Outcome, Query};
@@ -178,6 +178,25 @@ impl Open {
         }
     }
 
+    /// It follows what there was no room for before, or may not.
+    pub(super) fn follows_later(
+        &mut self,
+        (conversation, after): (ConversationId, u64),
+        answer: Answer,
+        context: &mut Context<'_>,
+    ) {
+        self.is_going_on = false;
+        match answer {
+            Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) => {
+                self.given(conversation, &view, (after, from_seq), context);
+            }
+            // The next tick tries again.
+            Err(refusal) if refusal.is_for_later() => return self.follow_later.push_back((conversation, after)),
+            Ok(_) | Err(_) => {}
+        }
+        self.go_on(context);
+    }
+
     /// A page of a log has come for a client that was behind; it had heard of `heard` when that was asked.
     pub(super) fn read_on(
         &mut self,
@@ -214,7 +233,7 @@ impl Open {
                 }
                 self.go_on(context);
             }
-            Err(Refusal::Busy { .. } | Refusal::Unavailable { .. } | Refusal::RateLimited { .. }) => {} // The next tick tries again.
+            Err(refusal) if refusal.is_for_later() => {} // The next tick tries again.
             Ok(_) | Err(_) => {
                 // It may not be seen any more; without it there is no keeping the promise.
                 self.unfollow(Address::Conversation(conversation), context);

@@ -5,7 +5,7 @@ use jono_domain::conversation::{Command, RowState};
 use jono_domain::id::ConversationId;
 use jono_domain::message::{Address, Order};
 use jono_domain::notice::Notice;
-use jono_domain::reply::{ConversationView, Refusal, Reply};
+use jono_domain::reply::{ConversationView, Reply};
 use jono_engine::delivery::{Moved, Shared};
 use jono_engine::request::{Answer, Outcome};
 use jono_points::{KillPoint, Rule, is_broken, pass};
@@ -115,10 +115,8 @@ impl Open {
             (Address::Agent(_), Ok(Outcome::Following { state: Reply::Agent(view), .. })) => {
                 self.follow_unknown(view.held.into_iter().map(|(conversation, _)| conversation), context);
             }
-            (what, Err(Refusal::Busy { .. } | Refusal::Unavailable { .. } | Refusal::RateLimited { .. })) => {
-                // The next tick tries again.
-                self.anew.push(what);
-            }
+            // The next tick tries again.
+            (what, Err(refusal)) if refusal.is_for_later() => self.anew.push(what),
             (Address::Conversation(conversation), Err(_)) => {
                 if self.tracks.unfollow(conversation) {
                     tell_unfollowed(conversation, context);
@@ -158,12 +156,21 @@ impl Open {
 
     /// How a conversation stands that the account may have been given.
     pub(super) fn perhaps_given(&mut self, conversation: ConversationId, answer: Answer, context: &mut Context<'_>) {
-        if let Ok(Outcome::Reply(Reply::Conversation(view))) = answer
-            && self.party.is_given(&view.row)
-            && self.tracks.get(conversation).is_none()
-        {
-            self.follow_later.push_back((conversation, 0));
-            self.go_on(context);
+        match answer {
+            Ok(Outcome::Reply(Reply::Conversation(view))) => {
+                if self.party.is_given(&view.row) && self.tracks.get(conversation).is_none() {
+                    self.follow_later.push_back((conversation, 0));
+                    self.go_on(context);
+                }
+            }
+            // The next tick asks the account once more what it has.
+            Err(refusal) if refusal.is_for_later() => {
+                let account = self.party.account_address();
+                if !self.anew.contains(&account) {
+                    self.anew.push(account);
+                }
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 

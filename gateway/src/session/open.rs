@@ -345,11 +345,7 @@ impl Open {
                 return self.confirmed((conversation, after), answer, context);
             }
             (Render::FollowLater { conversation, after }, answer) => {
-                self.is_going_on = false;
-                if let Ok(Outcome::Following { state: Reply::Conversation(view), from_seq, .. }) = answer {
-                    self.given(conversation, &view, (after, from_seq), context);
-                }
-                return self.go_on(context);
+                return self.follows_later((conversation, after), answer, context);
             }
             (Render::Queues { wanted, summaries, cursor }, _) => Ok(reader.queues(&wanted, &summaries, cursor)),
             (Render::Follow { is_cancelled: true, .. } | Render::Subscribe { is_cancelled: true, .. }, _) => {

@@ -7,7 +7,7 @@ use jono_domain::id::{AgentId, ConversationId, QueueId};
 use jono_domain::message::{Address, Order};
 use jono_domain::organisation::Presence;
 use jono_domain::queue;
-use jono_domain::reply::{AgentView, CustomerView, QueueSummary, Refusal, Reply};
+use jono_domain::reply::{AgentView, CustomerView, QueueSummary, Reply};
 use jono_engine::delivery::{Delivery, SessionRef};
 use jono_engine::directory::Directory;
 use jono_engine::request::{Answer, Outcome, Request};
@@ -218,7 +218,7 @@ impl Opening {
     fn answered(&mut self, expected: Expected, answer: Answer, context: &Context<'_>) -> Result<(), Failed> {
         let outcome = match answer {
             Ok(outcome) => outcome,
-            Err(refusal @ (Refusal::Busy { .. } | Refusal::Unavailable { .. } | Refusal::RateLimited { .. })) => {
+            Err(refusal) if refusal.is_for_later() => {
                 return Err(WireError::of(&refusal, |_| serde_json::Value::Null).into());
             }
             Err(_) => return self.refused(&expected),

@@ -56,15 +56,20 @@ impl Party {
         }
     }
 
+    pub(super) fn account_address(&self) -> Address {
+        match self {
+            Party::Customer(party) => Address::Customer(party.customer),
+            Party::Agent(party) => Address::Agent(party.signed_in.agent),
+        }
+    }
+
     /// What every session of this account follows: the account, and of agents their organisation.
     pub(super) fn own(&self) -> impl Iterator<Item = Address> + use<> {
-        let (account, organisation) = match self {
-            Party::Customer(party) => (Address::Customer(party.customer), None),
-            Party::Agent(party) => {
-                (Address::Agent(party.signed_in.agent), Some(Address::Organisation(party.signed_in.organisation)))
-            }
+        let organisation = match self {
+            Party::Customer(_) => None,
+            Party::Agent(party) => Some(Address::Organisation(party.signed_in.organisation)),
         };
-        organisation.into_iter().chain([account])
+        organisation.into_iter().chain([self.account_address()])
     }
 
     /// Does the conversation itself say that the account has it: an agent holds it, or a customer's has not ended?
