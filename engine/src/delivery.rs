@@ -59,7 +59,7 @@ pub trait Deliver: Send + Sync + 'static {
     fn deliver(&self, batch: Vec<(SessionRef, Delivery)>);
 
     /// Other processes serve these entities now, or the same ones have forgotten who follows: every session follows again what
-    /// it follows there, from where it is.
+    /// it follows there, from where it is. Also told, of none, when requests are taken again that were refused for a while.
     fn moved(&self, _moved: &Moved) {}
 
     /// What was confirmed may have been lost (another log, see [`crate::Engine::log_identity`]), or this process is another to the

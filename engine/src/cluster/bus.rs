@@ -144,10 +144,15 @@ impl ClusterBus {
         moved
     }
 
-    /// These are the ways to others, and this is the member with the largest number of those that were seen.
-    pub(crate) fn set_links(&self, links: BTreeMap<NodeId, Arc<Link>>, newest: NodeId) {
+    /// These are the ways to others.
+    pub(crate) fn set_links(&self, links: BTreeMap<NodeId, Arc<Link>>) {
         self.links.store(Arc::new(links));
-        self.newest.fetch_max(newest.0, Ordering::AcqRel);
+    }
+
+    /// This member was seen in a picture. Those with smaller numbers that are not there have gone; those with larger ones may
+    /// have come since.
+    pub(crate) fn seen(&self, member: NodeId) {
+        self.newest.fetch_max(member.0, Ordering::AcqRel);
     }
 
     /// A way to that process; it runs on the calling arbiter.

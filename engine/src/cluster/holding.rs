@@ -176,7 +176,8 @@ impl Node {
     fn set_links(&self) {
         let before = self.bus.links();
         let me = self.bus.me();
-        let newest = self.membership.members().fold(self.bus.newest(), NodeId::max);
+        self.membership.members().for_each(|node| self.bus.seen(node));
+        let newest = self.bus.newest();
         // Those who came after the picture, and have written already, will be in the next.
         let met = before.keys().copied().filter(|node| *node > newest);
         let others: Vec<NodeId> = self.membership.members().filter(|node| *node != me).chain(met).collect();
@@ -188,7 +189,7 @@ impl Node {
             Some(link) => Arc::clone(link),
             None => self.bus.open_link(node, &self.config.exchange),
         };
-        self.bus.set_links(others.into_iter().map(|node| (node, link(node))).collect(), newest);
+        self.bus.set_links(others.into_iter().map(|node| (node, link(node))).collect());
     }
 
     pub(super) fn set_routes(&mut self) {
@@ -204,6 +205,8 @@ impl Node {
         let moved = self.bus.set_routes(routes);
         self.serving.send_if_modified(|serving| std::mem::replace(serving, is_serving) != is_serving);
         if !moved.is_empty() {
+            let shards: Vec<u16> = moved.shards().map(|shard| shard.0).collect();
+            tracing::trace!(node = self.bus.me().0, ?shards, routes = ?self.bus.routes(), "owners have changed");
             self.disturbed();
             self.bus.owners_changed(&moved);
             self.arbiters.tell(|| Job::Announce(moved.clone()));

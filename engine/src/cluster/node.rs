@@ -280,6 +280,8 @@ impl Node {
         self.common.tenure.extend(until);
         if std::mem::take(&mut self.is_stopped) {
             tracing::info!("in touch with the others");
+            // Sessions that were refused meanwhile need not wait for their next look.
+            self.bus.local().moved(&Moved::new([], self.common.shard_count));
         }
         for (shard, epoch) in self.common.tenure.take_fenced() {
             if self.membership.fenced(shard, epoch) {
@@ -346,7 +348,8 @@ impl Node {
 
     async fn join_again(&mut self) {
         self.bus.links().values().for_each(|link| link.cut());
-        self.bus.set_links(BTreeMap::new(), self.bus.me());
+        self.bus.set_links(BTreeMap::new());
+        self.bus.seen(self.bus.me());
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
         if let Err(error) = self.become_member().await {

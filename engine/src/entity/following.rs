@@ -91,6 +91,7 @@ impl<M: Kind> Entity<M> {
     pub(super) fn count_followers(&mut self) {
         let Some(followers) = &self.followers else { return };
         let (customers, agents) = followers.borrow().counts();
+        tracing::trace!(what = ?self.address, customers, agents, "is followed");
         if customers + agents == 0 {
             self.host.drop_followers(self.address);
             self.followers = None;
