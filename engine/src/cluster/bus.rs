@@ -57,7 +57,7 @@ pub(crate) struct ClusterBus {
     links: ArcSwap<BTreeMap<NodeId, Arc<Link>>>,
     /// Ways that were opened.
     ways: AtomicU64,
-    /// The member with the largest number that was ever seen.
+    /// See [`ClusterBus::newest`].
     newest: AtomicU32,
     asked: Mutex<Asked>,
     told: Mutex<Told>,
@@ -94,11 +94,11 @@ impl ClusterBus {
     /// Everything that is sent from now on comes from that member.
     pub(crate) fn become_member(&self, me: NodeId) {
         self.me.store(me.0, Ordering::Release);
-        // Whoever joined before is in the first picture, or gone.
-        self.newest.store(me.0, Ordering::Release);
+        // No picture has shown it so far.
+        self.newest.store(0, Ordering::Release);
     }
 
-    /// The highest number that a picture has shown; whoever has one below it is a member, or gone.
+    /// The highest number that a picture has shown, 0 before the first; whoever has one below it is a member, or gone.
     pub(crate) fn newest(&self) -> NodeId {
         NodeId(self.newest.load(Ordering::Acquire))
     }
@@ -170,6 +170,15 @@ impl ClusterBus {
             links.insert(from, self.open_link(from, exchange));
             self.links.store(Arc::new(links));
         }
+    }
+
+    fn has_way_to(&self, node: NodeId) -> bool {
+        node.0 == 0 || node == self.me() || self.links.load().contains_key(&node)
+    }
+
+    /// That process is no member any more.
+    pub(crate) fn is_gone(&self, node: NodeId) -> bool {
+        !self.has_way_to(node) && node <= self.newest()
     }
 
     pub(crate) fn links(&self) -> Arc<BTreeMap<NodeId, Arc<Link>>> {
@@ -451,12 +460,11 @@ impl Bus for ClusterBus {
     }
 
     fn reaches(&self, session: SessionRef) -> bool {
-        let node = node_of(session);
-        node.0 == 0 || node == self.me() || self.links.load().contains_key(&node)
+        self.has_way_to(node_of(session))
     }
 
     fn has_gone(&self, session: SessionRef) -> bool {
-        !self.reaches(session) && node_of(session) <= self.newest()
+        self.is_gone(node_of(session))
     }
 
     fn settings_changed(&self, organisation: OrganisationId) {

@@ -349,7 +349,6 @@ impl Node {
     async fn join_again(&mut self) {
         self.bus.links().values().for_each(|link| link.cut());
         self.bus.set_links(BTreeMap::new());
-        self.bus.seen(self.bus.me());
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
         if let Err(error) = self.become_member().await {

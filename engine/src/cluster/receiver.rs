@@ -62,6 +62,10 @@ impl Receiver {
         };
         pass(KillPoint::ParcelReceived);
         let from = parcel.stamp.from;
+        if self.bus.is_gone(from) {
+            // Others serve what it served, and have told how that is now: what it says is of before.
+            return tracing::debug!(from = from.0, "a parcel comes too late: its sender has gone");
+        }
         self.bus.meet(from, &self.exchange);
         match incoming.take(parcel.stamp) {
             Arrival::Next => {}
