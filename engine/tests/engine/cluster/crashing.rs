@@ -1,12 +1,15 @@
 //! Processes are killed: their shards, their sessions, what was under way.
 
+use jono_domain::account::Role;
+use jono_domain::agent;
 use jono_domain::conversation::{Body, CloseCause, Command, Entry, ReleaseCause};
-use jono_domain::id::ConversationId;
-use jono_domain::message::Address;
+use jono_domain::id::{AgentId, ConversationId};
+use jono_domain::message::{Address, Order};
+use jono_domain::organisation::{self, Change};
 use jono_domain::reply::Reply;
 use jono_engine::cluster::limits::{BEAT_EVERY_MS, CALM_AFTER_MS, DEAD_AFTER_MS};
 
-use super::kit::{Cluster, Part, STEP_MS};
+use super::kit::{Cluster, Part, STEP_MS, account};
 use super::wire::{Call, Fault};
 use crate::kit::*;
 
@@ -229,6 +232,41 @@ fn what_a_killed_gateway_sent_last_makes_nobody_connected_again() {
         cluster.exchange.faults().release_parcels(engine);
         cluster.pass(1_000).await;
         assert!(!cluster.conversation(TALK).await.row.connected);
+    });
+}
+
+#[test]
+fn what_a_killed_engine_said_last_is_not_believed_when_it_comes_long_after() {
+    run(async {
+        // The organisation is at one of them, and some of its agents at the other.
+        for doomed in [0, 1] {
+            let survivor = 1 - doomed;
+            let mut cluster = Cluster::begin(&[Part::Engine, Part::Engine, Part::Gateway]).await;
+            let mut agents = Vec::new();
+            for agent in (100..108).map(AgentId::from_bits) {
+                let account = Some(Box::new(account(agent, Role::Agent, &[SALES])));
+                cluster.change(2, Change::PutAgent { agent, account }).await;
+                agents.push((agent, cluster.agent(2, agent).await));
+            }
+            cluster.pass(500).await;
+            let node = cluster.node(survivor).await;
+            cluster.exchange.faults().hold_parcels(node);
+            for (agent, client) in &agents {
+                let away = agent::Command::SetStatus { status: agent::Status::Away };
+                cluster.clients[*client].say(&cluster.processes, Order::Agent(*agent, Box::new(away)));
+            }
+            cluster.pass(200).await;
+            cluster.crash_engine(doomed);
+            for (_, client) in agents {
+                cluster.clients[client].disconnect(&cluster.processes[2]);
+            }
+            cluster.pass(TAKEN_OVER_MS + 2 * CALM_AFTER_MS).await;
+            cluster.exchange.faults().release_parcels(node);
+            cluster.pass(1_000).await;
+            let list = Order::Organisation(ORGANISATION, Box::new(organisation::Command::ListPresence));
+            let Reply::Presence(presence) = cluster.done(survivor, agent_of(ODA), list).await else { panic!() };
+            assert!(presence.iter().all(|(_, presence)| !presence.connected), "{presence:?}");
+        }
     });
 }
 

@@ -107,6 +107,40 @@ fn an_account_that_moved_says_what_it_was_given_meanwhile() {
 }
 
 #[test]
+fn what_could_not_be_learnt_of_an_account_for_the_moment_is_asked_again() {
+    let world = World::new();
+    let mut peer = ann_with_ten(&world);
+    let later = || Err(Refusal::Unavailable { retry_after_ms: 500 });
+    let held = || {
+        let held = [4, 5].map(|it| (conversation(it), queue(1))).to_vec();
+        let status = jono_domain::agent::Status::Online;
+        following(Reply::Agent(Box::new(AgentView { agent: ann(), status, held, canned: Vec::new() })), 0)
+    };
+    let account = |follows: Vec<(u64, Address, u64)>| {
+        follows.into_iter().find(|(_, what, _)| *what == Address::Agent(ann())).expect("the account").0
+    };
+    peer.moved(&[Address::Agent(ann())]);
+    let request = account(peer.follows());
+    peer.answer(request, held());
+    let asked = peer.asked_one().number();
+    peer.answer(asked, later());
+    assert!(peer.asked().is_empty() && peer.life.has_more(), "at the next look");
+    peer.life.go_on(NOW, &mut peer.sink);
+    let request = account(peer.follows());
+    peer.answer(request, held());
+    let asked = peer.asked_one().number();
+    peer.answer(asked, Ok(Outcome::Reply(Reply::Conversation(Box::new(view(conversation(5), 2))))));
+    let [(request, ..)] = peer.follows()[..] else { panic!() };
+    peer.answer(request, later());
+    assert!(peer.asked().is_empty() && peer.life.has_more());
+    peer.life.go_on(NOW, &mut peer.sink);
+    let [(request, what, 0)] = peer.follows()[..] else { panic!() };
+    assert_eq!(what, of(5));
+    peer.answer(request, following(Reply::Conversation(Box::new(view(conversation(5), 2))), 0));
+    assert!(peer.methods().contains(&"conversation.followed".to_owned()) && !peer.life.has_more());
+}
+
+#[test]
 fn a_customer_is_told_the_place_and_whether_they_are_blocked() {
     let world = World::new();
     let mut peer = world.customer(&[4]);
