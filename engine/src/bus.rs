@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use jono_domain::id::OrganisationId;
+use jono_store::{Epoch, ShardId};
 use tokio::sync::mpsc;
 
 use crate::delivery::{Deliver, Delivery, Moved, SessionRef};
@@ -32,6 +33,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The session's process is no member any more: it ends nothing that it began.
     fn has_gone(&self, _session: SessionRef) -> bool {
+        false
+    }
+
+    /// The shard is known to be somebody's under a later epoch.
+    fn is_outdated(&self, _shard: ShardId, _epoch: Epoch) -> bool {
         false
     }
 

@@ -321,9 +321,10 @@ impl Host {
         self.send(outputs);
     }
 
-    /// May this process serve the shard now?
+    /// May this process serve the shard now? Not if it has lost it again before it was ready to.
     pub(crate) fn owns(&self, shard: ShardId) -> bool {
-        self.shards.borrow().get(&shard).is_some_and(Shard::is_open) && self.tenure.holds_or_misses(self.clock.now())
+        let is_ours = |state: &Shard| state.is_open() && !self.bus.is_outdated(shard, state.epoch());
+        self.shards.borrow().get(&shard).is_some_and(is_ours) && self.tenure.holds_or_misses(self.clock.now())
     }
 
     /// No step waits for a commit.

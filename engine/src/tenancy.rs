@@ -105,7 +105,7 @@ impl Host {
         let epoch = self.epoch_of(shard);
         loop {
             let page = self.store.load_live(shard, after, page_max).await?;
-            if epoch.is_none() || self.epoch_of(shard) != epoch {
+            if self.epoch_of(shard) != epoch || epoch.is_none_or(|epoch| self.bus.is_outdated(shard, epoch)) {
                 return Err(AdoptError::Lost);
             }
             let Some((key, _)) = page.last() else { return Ok(()) };

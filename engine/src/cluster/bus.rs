@@ -94,6 +94,8 @@ impl ClusterBus {
     /// Everything that is sent from now on comes from that member.
     pub(crate) fn become_member(&self, me: NodeId) {
         self.me.store(me.0, Ordering::Release);
+        // What has met others meanwhile goes by the name of before.
+        self.cut_links();
         // No picture has shown it so far.
         self.newest.store(0, Ordering::Release);
     }
@@ -147,6 +149,11 @@ impl ClusterBus {
     /// These are the ways to others.
     pub(crate) fn set_links(&self, links: BTreeMap<NodeId, Arc<Link>>) {
         self.links.store(Arc::new(links));
+    }
+
+    /// There are no ways any more.
+    pub(crate) fn cut_links(&self) {
+        self.links.swap(Arc::default()).values().for_each(|link| link.cut());
     }
 
     /// This member was seen in a picture. Those with smaller numbers that are not there have gone; those with larger ones may
@@ -465,6 +472,11 @@ impl Bus for ClusterBus {
 
     fn has_gone(&self, session: SessionRef) -> bool {
         self.is_gone(node_of(session))
+    }
+
+    fn is_outdated(&self, shard: ShardId, epoch: Epoch) -> bool {
+        let routes = self.routes.load();
+        routes.get(usize::from(shard.0)).copied().flatten().is_some_and(|(_, known)| known > epoch)
     }
 
     fn settings_changed(&self, organisation: OrganisationId) {

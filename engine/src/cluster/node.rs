@@ -1,7 +1,6 @@
 //! The life of a process among others: it joins, beats, stops when it is out of touch, begins anew, and leaves. What it does
 //! with shards meanwhile is in `holding`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -347,8 +346,7 @@ impl Node {
     }
 
     async fn join_again(&mut self) {
-        self.bus.links().values().for_each(|link| link.cut());
-        self.bus.set_links(BTreeMap::new());
+        self.bus.cut_links();
         self.membership = Membership::new(self.bus.me(), self.common.shard_count);
         self.set_routes();
         if let Err(error) = self.become_member().await {
