@@ -14,7 +14,7 @@ use jono_points::{KillPoint, Rule, is_broken, pass};
 use jono_store::{Epoch, Exchange, NodeId, Owner, ShardId};
 
 use super::asked::Asked;
-use super::envelope::Item;
+use super::envelope::{Item, Stamp};
 use super::limits::GATEWAYS_MAX;
 use super::link::Link;
 use super::told::Told;
@@ -57,6 +57,8 @@ pub(crate) struct ClusterBus {
     links: ArcSwap<BTreeMap<NodeId, Arc<Link>>>,
     /// Ways that were opened.
     ways: AtomicU64,
+    /// The identity of the log that the last picture has shown; 0 before the first of this member.
+    log: Arc<AtomicU64>,
     /// See [`ClusterBus::newest`].
     newest: AtomicU32,
     asked: Mutex<Asked>,
@@ -81,6 +83,7 @@ impl ClusterBus {
             routes: ArcSwap::new(Arc::new(vec![None; usize::from(shard_count)])),
             links: ArcSwap::default(),
             ways: AtomicU64::new(0),
+            log: Arc::default(),
             newest: AtomicU32::new(0),
             asked: Mutex::default(),
             told: Mutex::default(),
@@ -98,6 +101,7 @@ impl ClusterBus {
         self.cut_links();
         // No picture has shown it so far.
         self.newest.store(0, Ordering::Release);
+        self.log.store(0, Ordering::Relaxed);
     }
 
     /// The highest number that a picture has shown, 0 before the first; whoever has one below it is a member, or gone.
@@ -151,6 +155,17 @@ impl ClusterBus {
         self.links.store(Arc::new(links));
     }
 
+    /// That log is the one whose records count.
+    pub(crate) fn goes_by(&self, log: u64) {
+        self.log.store(log, Ordering::Relaxed);
+    }
+
+    /// Is what the sender of a parcel knows of another log than what this process knows? One of them has not noticed so far.
+    pub(crate) fn is_of_another_log(&self, stamp: Stamp) -> bool {
+        let log = self.log.load(Ordering::Relaxed);
+        log != 0 && stamp.log != 0 && stamp.log != log
+    }
+
     /// There are no ways any more.
     pub(crate) fn cut_links(&self) {
         self.links.swap(Arc::default()).values().for_each(|link| link.cut());
@@ -165,7 +180,7 @@ impl ClusterBus {
     /// A way to that process; it runs on the calling arbiter.
     pub(crate) fn open_link(&self, to: NodeId, exchange: &Arc<dyn Exchange>) -> Arc<Link> {
         let way = self.ways.fetch_add(1, Ordering::Relaxed) + 1;
-        Link::open(Arc::clone(exchange), Arc::clone(&self.clock), (self.me(), way), to)
+        Link::open(Arc::clone(exchange), Arc::clone(&self.clock), (self.me(), way, Arc::clone(&self.log)), to)
     }
 
     /// That process has sent something: answers must find the way, though it may not have been seen in a picture yet. Called

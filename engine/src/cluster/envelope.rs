@@ -12,9 +12,9 @@ use crate::delivery::Delivery;
 use crate::letter::Letter;
 
 /// The form of parcels that this Jono speaks.
-const VERSION: u8 = 1;
-/// Version, sender, way, number.
-const HEAD_BYTES: usize = 1 + 4 + 8 + 8;
+const VERSION: u8 = 2;
+/// Version, sender, log, way, number.
+const HEAD_BYTES: usize = 1 + 4 + 8 + 8 + 8;
 
 /// One thing for another process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub(crate) fn owners_of(plain: &[(u16, Option<u32>, u64)]) -> Vec<(ShardId, Owne
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) from: NodeId,
+    /// The log whose records the sender knows: none of another have a meaning for it. 0 if it has not looked.
+    pub(crate) log: u64,
     /// The sender's way to the receiver, of which it may have opened several, one after the other: later ones have larger numbers.
     pub(crate) way: u64,
     /// On that way, from 1.
@@ -84,6 +86,7 @@ fn begin(stamp: &mut Stamp) -> BytesMut {
     let mut parcel = BytesMut::new();
     parcel.put_u8(VERSION);
     parcel.put_u32(stamp.from.0);
+    parcel.put_u64(stamp.log);
     parcel.put_u64(stamp.way);
     parcel.put_u64(stamp.number);
     parcel
@@ -102,7 +105,7 @@ pub(crate) fn unpack(parcel: &Bytes) -> Option<Parcel> {
     if head.get_u8() != VERSION {
         return None;
     }
-    let stamp = Stamp { from: NodeId(head.get_u32()), way: head.get_u64(), number: head.get_u64() };
+    let stamp = Stamp { from: NodeId(head.get_u32()), log: head.get_u64(), way: head.get_u64(), number: head.get_u64() };
     let mut items = Vec::new();
     let mut at = HEAD_BYTES;
     while at < parcel.len() {
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked_in_numbered_parcels() {
         let items: Vec<Bytes> = (0..5u8).map(|item| Bytes::from(vec![item; PARCEL_BYTES_MAX / 3])).collect();
-        let mut stamp = Stamp { from: NodeId(9), way: 3, number: 7 };
+        let mut stamp = Stamp { from: NodeId(9), log: 5, way: 3, number: 7 };
         let parcels = pack(&mut stamp, &items);
         assert_eq!((parcels.len(), stamp.number), (3, 10));
         let unpacked: Vec<Parcel> = parcels.iter().filter_map(unpack).collect();
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_parcel_are_refused() {
-        let mut stamp = Stamp { from: NodeId(9), way: 1, number: 0 };
+        let mut stamp = Stamp { from: NodeId(9), log: 5, way: 1, number: 0 };
         let parcel = pack(&mut stamp, &[Bytes::from_static(b"item")]).remove(0);
         for cut in 0..parcel.len() {
             let whole_items = cut == HEAD_BYTES;

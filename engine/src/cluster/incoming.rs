@@ -28,7 +28,7 @@ pub(crate) enum Arrival {
 
 impl Incoming {
     pub(crate) fn take(&mut self, stamp: Stamp) -> Arrival {
-        let Stamp { from, way, number } = stamp;
+        let Stamp { from, way, number, .. } = stamp;
         let last = self.0.insert(from, (way, number));
         if self.0.len() > SENDERS_MAX {
             self.0.pop_first();
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn stamp(from: u32, way: u64, number: u64) -> Stamp {
-        Stamp { from: NodeId(from), way, number }
+        Stamp { from: NodeId(from), log: 1, way, number }
     }
 
     #[test]

@@ -36,12 +36,18 @@ struct LinkLoad {
 }
 
 impl Link {
-    /// Opens a way, which no way that this process opened before has the number of; runs on the calling arbiter.
-    pub(crate) fn open(exchange: Arc<dyn Exchange>, clock: Arc<dyn Clock>, (from, way): (NodeId, u64), to: NodeId) -> Arc<Self> {
+    /// Opens a way, which no way that this process opened before has the number of; runs on the calling arbiter. Parcels say which
+    /// log is the process's when they are packed.
+    pub(crate) fn open(
+        exchange: Arc<dyn Exchange>,
+        clock: Arc<dyn Clock>,
+        (from, way, log): (NodeId, u64, Arc<AtomicU64>),
+        to: NodeId,
+    ) -> Arc<Self> {
         let (items, inbox) = mpsc::unbounded_channel();
         let load = Arc::new(LinkLoad::default());
-        let stamp = Stamp { from, way, number: 0 };
-        actix_rt::spawn(run(exchange, clock, (stamp, to), inbox, Arc::clone(&load)));
+        let stamp = Stamp { from, log: 0, way, number: 0 };
+        actix_rt::spawn(run(exchange, clock, (stamp, log, to), inbox, Arc::clone(&load)));
         Arc::new(Self { items, load })
     }
 
@@ -71,7 +77,7 @@ impl Link {
 async fn run(
     exchange: Arc<dyn Exchange>,
     clock: Arc<dyn Clock>,
-    (mut stamp, to): (Stamp, NodeId),
+    (mut stamp, log, to): (Stamp, Arc<AtomicU64>, NodeId),
     mut inbox: mpsc::UnboundedReceiver<Bytes>,
     load: Arc<LinkLoad>,
 ) {
@@ -88,6 +94,7 @@ async fn run(
             () = still => still_at = Some(clock.now() + LINK_STILL_AGAIN_AFTER_MS),
         }
         let bytes: usize = items.iter().map(Bytes::len).sum();
+        stamp.log = log.load(Ordering::Relaxed);
         let parcels = pack(&mut stamp, &items);
         items.clear();
         for parcels in parcels.chunks(PARCELS_AT_ONCE) {
@@ -145,7 +152,7 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let (exchange, clock) = (MemoryExchange::new(), ManualClock::at(Time(0)));
             let to = exchange.join(Bytes::new()).await.unwrap();
-            let link = Link::open(Arc::new(exchange.clone()), clock.clone(), (NodeId(77), 1), to);
+            let link = Link::open(Arc::new(exchange.clone()), clock.clone(), (NodeId(77), 1, Arc::default()), to);
             link.put(Bytes::from_static(b"hello"));
             let mut position = Position::START;
             // What was said, that it is still, and that it still is.
@@ -166,7 +173,7 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let exchange = MemoryExchange::with_box_limits(PARCELS_AT_ONCE, usize::MAX);
             let to = exchange.join(Bytes::new()).await.unwrap();
-            let link = Link::open(Arc::new(exchange.clone()), SystemClock::start(), (NodeId(77), 1), to);
+            let link = Link::open(Arc::new(exchange.clone()), SystemClock::start(), (NodeId(77), 1, Arc::default()), to);
             let items = 3 * PARCELS_AT_ONCE;
             (0..items).for_each(|item| link.put(Bytes::from(vec![item as u8; PARCEL_BYTES_MAX / 2 + 1])));
             let (mut come, mut position) = (Vec::new(), Position::START);

@@ -274,6 +274,7 @@ impl Node {
             return self.begin_anew(identity).await;
         }
         self.log_identity.store(identity, Ordering::Relaxed);
+        self.bus.goes_by(identity);
         self.beats += 1;
         self.beaten_until = until;
         self.common.tenure.extend(until);

@@ -66,6 +66,10 @@ impl Receiver {
             // Others serve what it served, and have told how that is now: what it says is of before.
             return tracing::debug!(from = from.0, "a parcel comes too late: its sender has gone");
         }
+        if self.bus.is_of_another_log(parcel.stamp) {
+            // What it says and asks may rest on what is lost. Whoever has not noticed that is about to begin anew.
+            return tracing::debug!(from = from.0, "a parcel of another log");
+        }
         self.bus.meet(from, &self.exchange);
         match incoming.take(parcel.stamp) {
             Arrival::Next => {}
