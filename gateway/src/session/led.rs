@@ -9,7 +9,7 @@ use jono_engine::delivery::{Delivery, SessionRef};
 
 use super::gateway::Gateway;
 
-/// The engine has led a session to a conversation, and counts it as connected there. Unless the session [takes](Led::take) that,
+/// The engine has led a session to a conversation, and counts it as connected there. Unless the session takes that,
 /// and so will unfollow when it ends, the engine is told that it does not follow: wherever this is dropped, on whichever thread.
 pub struct Led {
     /// [`Delivery::Following`], until it is taken.

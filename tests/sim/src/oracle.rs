@@ -97,8 +97,6 @@ pub struct Talk {
     pub began: Micros,
     /// What is known of its events.
     pub events: BTreeMap<u64, (Micros, Value)>,
-    /// When the customer last said that they do something, that came to be known.
-    pub touched: Micros,
 }
 
 /// Everything that is known.
@@ -211,11 +209,6 @@ impl Oracle {
             None => {
                 said.acknowledged = Some((now, seq));
                 self.counts.messages += 1;
-                if let Some(talk) = self.talks.get_mut(&said.conversation)
-                    && talk.customer == said.client
-                {
-                    talk.touched = talk.touched.max(said.sent);
-                }
             }
             Some((_, first)) if first != seq => {
                 self.broken(Promise::Once, format!("{text} was acknowledged as {first}, then as {seq}"));

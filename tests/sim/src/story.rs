@@ -14,8 +14,6 @@ pub struct Outcome {
     pub queue: String,
     /// Who serves it.
     pub holder: Option<String>,
-    /// When timers end it, or should have.
-    pub close_at: u64,
 }
 
 /// Reads a log as an operator sees it.
@@ -38,8 +36,8 @@ pub fn read(conversation: &str, events: &[Value], rules: &Rules, oracle: &mut Or
         story.take(place as u64 + 1, event);
     }
     story.held_against_acknowledgements();
-    let Story { state, queue, holder, customer_at, .. } = story;
-    (!state.is_empty()).then_some(Outcome { state, queue, holder, close_at: customer_at + rules.close_after_ms })
+    let Story { state, queue, holder, .. } = story;
+    (!state.is_empty()).then_some(Outcome { state, queue, holder })
 }
 
 struct Story<'a> {

@@ -20,10 +20,6 @@ pub struct View {
     pub holder: Option<String>,
     /// The session is told of it.
     pub is_followed: bool,
-    /// All its events were seen, from the first.
-    pub is_whole: bool,
-    /// Events.
-    pub seen: Vec<u64>,
 }
 
 impl Client {
@@ -134,7 +130,7 @@ impl Client {
     fn follows(&mut self, id: &str, conversation: &Value, from: u64, around: &mut Around<'_>) {
         self.belongs(id, around);
         let number = self.number;
-        let view = self.views.entry(id.into()).or_insert_with(|| View { is_whole: true, ..View::default() });
+        let view = self.views.entry(id.into()).or_default();
         if view.is_followed && from != view.last {
             let detail = format!("client {number}: {id} is told to {}, and again from {from}", view.last);
             around.oracle.broken(Promise::InOrder, detail);
@@ -145,7 +141,7 @@ impl Client {
         }
         if from > view.last {
             // A gap that is told: it could be read, which is another matter.
-            (view.last, view.is_whole) = (from, false);
+            view.last = from;
         }
         view.is_followed = true;
         view.state = conversation["state"].as_str().unwrap_or_default().into();
@@ -206,7 +202,6 @@ impl Client {
             around.oracle.broken(Promise::InOrder, detail);
         }
         view.last = seq;
-        view.seen.push(seq);
         match event["type"].as_str().unwrap_or_default() {
             "claimed" => {
                 view.state = "active".into();
