@@ -87,6 +87,7 @@ impl Host {
 
     /// A session no longer follows an entity that is not loaded.
     fn forget_follower(&self, address: Address, session: SessionRef, is_led: bool) {
+        tracing::trace!(what = ?address, ?session, is_led, "unfollows, and is not loaded");
         let Some(followers) = self.known_followers(address) else { return };
         let led = followers.borrow_mut().remove(session, is_led);
         led.into_iter().flatten().for_each(|conversation| self.post_unfollow(session, Address::Conversation(conversation)));

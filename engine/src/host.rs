@@ -270,6 +270,7 @@ impl Host {
     }
 
     pub(crate) fn post_unfollow(&self, session: SessionRef, what: Address) {
+        tracing::trace!(?what, ?session, "is led there no more");
         // Never refused: see `Letter::is_from_outside`.
         let _ = self.bus.post(Letter::Unfollow { session, what, is_led: false });
     }

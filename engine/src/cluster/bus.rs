@@ -63,6 +63,8 @@ pub(crate) struct ClusterBus {
     newest: AtomicU32,
     asked: Mutex<Asked>,
     told: Mutex<Told>,
+    /// The same of sessions that follow something no more.
+    left: Mutex<Told>,
 }
 
 impl ClusterBus {
@@ -87,6 +89,7 @@ impl ClusterBus {
             newest: AtomicU32::new(0),
             asked: Mutex::default(),
             told: Mutex::default(),
+            left: Mutex::default(),
         })
     }
 
@@ -119,6 +122,10 @@ impl ClusterBus {
 
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Told> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests under way.
@@ -211,8 +218,10 @@ impl ClusterBus {
     pub(crate) fn owners_changed(&self, moved: &Moved) {
         let now = self.clock.now();
         let is_told_again = |shard| moved.holds_shard(shard) && !is_broken(Rule::TalesAreToldAgain);
+        // Who has left has perhaps been led there by the new owner meanwhile. Sessions that are there follow again after this.
+        let left = self.left().again(is_told_again, now);
         let told = self.told().again(is_told_again, now);
-        for (shard, item) in told {
+        for (shard, item) in left.into_iter().chain(told) {
             self.send_again(shard, item);
             pass(KillPoint::ToldAgain);
         }
@@ -239,6 +248,7 @@ impl ClusterBus {
     /// What was told rests on what was lost.
     pub(crate) fn forget_told(&self) {
         *self.told() = Told::default();
+        *self.left() = Told::default();
     }
 
     /// Nothing that is under way will be answered.
@@ -431,9 +441,11 @@ impl Bus for ClusterBus {
             return self.ask(letter, shard);
         }
         let is_told_once = letter.is_told_once();
+        // Nobody asks who has left.
+        let is_leaving = matches!(letter, Letter::Unfollow { is_led: false, .. });
         if is_told_once {
             pass(KillPoint::TellingOnce);
-        } else if self.route(shard) == Some(self.me()) {
+        } else if !is_leaving && self.route(shard) == Some(self.me()) {
             return self.local.post(letter);
         }
         let item = Item::Letter(letter);
@@ -441,6 +453,8 @@ impl Bus for ClusterBus {
         if is_told_once {
             self.told().keep(shard, bytes.clone(), self.clock.now());
             pass(KillPoint::ToldKept);
+        } else if is_leaving {
+            self.left().keep(shard, bytes.clone(), self.clock.now());
         }
         // Looked up when it is kept: if the owner changes in between, it is told again.
         let route = self.route(shard);
