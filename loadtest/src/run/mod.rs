@@ -78,7 +78,7 @@ fn start_server(scenario: &mut Scenario, quiet: bool) -> Result<Option<server::S
     if scenario.target.server.is_empty() {
         return Ok(None);
     }
-    let server = server::Server::start(&scenario.target.server, quiet)?;
+    let server = server::Server::start(&scenario.target.server, scenario.target.name == "jono", quiet)?;
     if let Some(url) = &server.url {
         scenario.target.url.clone_from(url);
     }

@@ -62,8 +62,8 @@ pub(crate) struct Server {
 const TEMPORARY: &str = "{temp}";
 
 impl Server {
-    /// Starts a command (words separated by spaces; `{temp}` is a new directory) and waits until it says where it listens: `listening on IP:PORT`, as Jono does, or `ready url=.. pids=.. class=..`.
-    pub fn start(command: &str, quiet: bool) -> Result<Self, Stop> {
+    /// Starts a command (words separated by spaces; `{temp}` is a new directory) and waits until it says where it listens: `listening on IP:PORT`, as Jono does, or `ready url=.. pids=.. class=..`. If it is Jono, itself or behind another program, the limits of its sessions are lifted.
+    pub fn start(command: &str, is_jono: bool, quiet: bool) -> Result<Self, Stop> {
         let place = command.contains(TEMPORARY).then(new_directory).transpose()?;
         let named = place.as_deref().map_or_else(String::new, |place| place.display().to_string());
         let command = command.replace(TEMPORARY, &named);
@@ -72,7 +72,7 @@ impl Server {
         let mut command = Command::new(program);
         // A group of its own: Ctrl-C is for us, who end it in good order.
         command.args(words).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if program.ends_with("jono") {
+        if is_jono {
             command.envs(LIFTED.map(|name| (name, u32::MAX.to_string())));
             command.env("JONO_SESSIONS_REQUESTS", REQUESTS_MAX);
             // What it says of every request of the preparation would hide what it warns of.
