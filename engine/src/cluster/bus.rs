@@ -216,12 +216,18 @@ impl ClusterBus {
 
     /// Owners have changed: what may have been lost with the old ones is sent again.
     pub(crate) fn owners_changed(&self, moved: &Moved) {
+        // Who has left has perhaps been led there by the new owner meanwhile. Sessions that are there follow again after this.
+        let left = self.left().again(|shard| moved.holds_shard(shard), self.clock.now());
+        left.into_iter().for_each(|(shard, item)| self.send_again(shard, item));
+        self.tell_again(moved);
+    }
+
+    /// What owners may have lost is sent again.
+    pub(crate) fn tell_again(&self, moved: &Moved) {
         let now = self.clock.now();
         let is_told_again = |shard| moved.holds_shard(shard) && !is_broken(Rule::TalesAreToldAgain);
-        // Who has left has perhaps been led there by the new owner meanwhile. Sessions that are there follow again after this.
-        let left = self.left().again(is_told_again, now);
         let told = self.told().again(is_told_again, now);
-        for (shard, item) in left.into_iter().chain(told) {
+        for (shard, item) in told {
             self.send_again(shard, item);
             pass(KillPoint::ToldAgain);
         }

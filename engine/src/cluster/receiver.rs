@@ -113,7 +113,7 @@ impl Receiver {
     }
 
     fn announce(&self, moved: &Moved) {
-        self.bus.owners_changed(moved);
+        self.bus.tell_again(moved);
         self.arbiters.tell(|| Job::Announce(moved.clone()));
     }
 
