@@ -100,10 +100,10 @@ impl ClusterBus {
     /// Everything that is sent from now on comes from that member.
     pub(crate) fn become_member(&self, me: NodeId) {
         self.me.store(me.0, Ordering::Release);
-        // What has met others meanwhile goes by the name of before.
-        self.cut_links();
         // No picture has shown it so far.
         self.newest.store(0, Ordering::Release);
+        // What has met others meanwhile goes by the name of before.
+        self.cut_links();
         self.log.store(0, Ordering::Relaxed);
     }
 
@@ -207,7 +207,8 @@ impl ClusterBus {
 
     /// That process is no member any more.
     pub(crate) fn is_gone(&self, node: NodeId) -> bool {
-        !self.has_way_to(node) && node <= self.newest()
+        // In this order: ways are there before anybody counts as seen.
+        node <= self.newest() && !self.has_way_to(node)
     }
 
     pub(crate) fn links(&self) -> Arc<BTreeMap<NodeId, Arc<Link>>> {

@@ -176,13 +176,12 @@ impl Node {
     fn set_links(&self) {
         let before = self.bus.links();
         let me = self.bus.me();
-        self.membership.members().for_each(|node| self.bus.seen(node));
-        let newest = self.bus.newest();
+        let newest = self.membership.members().fold(self.bus.newest(), NodeId::max);
         // Those who came after the picture, and have written already, will be in the next.
         let met = before.keys().copied().filter(|node| *node > newest);
         let others: Vec<NodeId> = self.membership.members().filter(|node| *node != me).chain(met).collect();
         if others.len() == before.len() && others.iter().all(|node| before.contains_key(node)) {
-            return;
+            return self.bus.seen(newest);
         }
         before.iter().filter(|(node, _)| !others.contains(node)).for_each(|(_, link)| link.cut());
         let link = |node: NodeId| match before.get(&node) {
@@ -190,6 +189,8 @@ impl Node {
             None => self.bus.open_link(node, &self.config.exchange),
         };
         self.bus.set_links(others.into_iter().map(|node| (node, link(node))).collect());
+        // Behind the ways: whoever is seen and has none is gone.
+        self.bus.seen(newest);
     }
 
     pub(super) fn set_routes(&mut self) {
